@@ -1,14 +1,14 @@
 """What a command starts from: the settings of the environment, with the addresses of a running local stack.
 
-A local stack writes `addresses.json` into its data folder ({"brokers": …, "redis_url": …}) and removes it when it stops.
-A setting in the environment comes before it.
+A local stack writes `addresses.json` into its data folder ({"brokers": …, "redis_url": …}) and removes it when it
+stops. A setting in the environment comes before it.
 """
 
 import json
 import os
 from typing import Final
 
-from rich.console import Console
+import typer
 
 from schemas.settings import Settings, load, unknown_variables
 
@@ -22,9 +22,7 @@ def current_settings() -> Settings:
     """
     for variable, meant in unknown_variables(os.environ).items():
         hint = f"; did you mean {meant}?" if meant else ""
-        Console(stderr=True).print(
-            f"smart: {variable} is no setting{hint} ('smart config' lists them)", highlight=False
-        )
+        typer.echo(f"smart: {variable} is no setting{hint} ('smart config' lists them)", err=True)
     settings = load()
     try:
         addresses = json.loads((settings.data_dir / ADDRESSES_FILE).read_bytes())
