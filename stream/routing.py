@@ -1,8 +1,18 @@
 """Which topic an action is sent to. For routing alone: any event topic accepts any action, the action decides."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from schemas.event import Action
+
+
+class Messages(NamedTuple):
+    """Records to send, in order: three sequences of one length. A key of None is a record that names no user."""
+
+    topics: Sequence[str]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes]
+
 
 TOPIC_OF_ACTION: Final[dict[Action, str]] = {
     **dict.fromkeys(

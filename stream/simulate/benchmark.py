@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 
 from schemas.event import Action
+from stream.routing import Messages
 from stream.simulate.channels import CHANNEL_WEIGHTS, TOUCH_WEIGHTS
 from stream.simulate.draws import generator, weighted
-from stream.simulate.encode import Encoder, Messages
+from stream.simulate.encode import Encoder
 from stream.simulate.journeys import Rows, blank
 from stream.simulate.promotion import DAY_MS, HOUR_MS
 from stream.simulate.world import World
@@ -128,4 +129,9 @@ def batches(seed: int, shape: Shape, chunk: int = _CHUNK) -> Iterator[Messages]:
 
 def traffic(seed: int, shape: Shape) -> list[tuple[str, bytes, bytes]]:
     """The traffic as (topic, key, value), all at once: for tests."""
-    return [record for batch in batches(seed, shape) for record in zip(*batch, strict=True)]
+    return [
+        (topic, key, value)
+        for batch in batches(seed, shape)
+        for topic, key, value in zip(*batch, strict=True)
+        if key is not None  # simulated shoppers always have one
+    ]

@@ -4,13 +4,13 @@ Every part of an event that repeats (item with category and brand, channel, acti
 event costs one formatting of eight values.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.event import Action
-from stream.routing import TOPIC_OF_ACTION
+from stream.routing import TOPIC_OF_ACTION, Messages
 from stream.simulate.channels import CHANNELS, TOUCHES
 from stream.simulate.journeys import Rows
 from stream.simulate.promotion import HOUR_MS
@@ -26,14 +26,6 @@ _WORDS: Final = [action.word.encode() for action in Action]
 _TOPICS: Final = [TOPIC_OF_ACTION[action] for action in Action]
 _CHANNEL_PIECES: Final = [b',"channel":"%b"' % channel.encode() for channel in CHANNELS] + [b""]
 _TOUCH_PIECES: Final = [b',"touch":"%b","source":"%b"' % (kind.encode(), source.encode()) for kind, source in TOUCHES]
-
-
-class Messages(NamedTuple):
-    """Records to send, in order: three lists of one length."""
-
-    topics: list[str]
-    keys: list[bytes]
-    values: list[bytes]
 
 
 def time_texts(event_ms: NDArray[np.int64]) -> list[bytes]:
