@@ -1,0 +1,324 @@
+"""Window counters for every end date T, kept as differences over T (docs/concepts/ranges.md).
+
+A **row** belongs to a scope. Its counts row holds S, S_existing, B, B_existing, items and purchase days; each currency in
+which the scope has money adds a money row with GMV and GMV_existing. For window w,
+
+    value(w, T) = base[w] + Σ differences[w][t] for floor <= t <= T
+
+so a range of T costs two additions, past and future are alike, and everything commutes. Differences lie in pages of
+8 days, made on first use; what lies before the floor (the oldest T that is kept) is summed into the base. A page is a pure
+function of the ledgers: counters rebuilt after a crash equal the published ones byte for byte.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.names import mixed
+from processors.pool import grown, reserve
+
+S, S_EXISTING, B, B_EXISTING, ITEMS, BUYER_DAYS = range(6)
+GMV, GMV_EXISTING = range(2)
+N_COUNTS, N_MONEY = 6, 2
+
+PAGE_SHIFT = 3
+PAGE_DAYS = 1 << PAGE_SHIFT
+BASE_PAGE = -1
+"""Stands for the base among page numbers (a page's number is its first day / 8)."""
+
+# Kinds of scopes that the ledger alone decides. A row's key is kind | shop | value.
+SHOP, SHOP_CATEGORY, SHOP_ITEM, SHOP_BRAND, SHOP_CHANNEL_1, SHOP_CHANNEL_2, BRAND, MARKET, MARKET_CATEGORY = range(9)
+N_KINDS = 9
+KIND_SHIFT, KEY_SHOP_SHIFT = 56, 32
+KEY_VALUE_MASK = 0xFFFFFFFF
+
+_FLOOR, _ROWS, _TOP, _DIRTY = range(4)
+_FREE_COUNTS, _FREE_MONEY = 4, 5
+_UNIT = 8  # words: a page's address counts cache lines, so that it fits 32 bits
+
+
+class Rows(NamedTuple):
+    """Scopes to rows."""
+
+    slots: NDArray[np.int64]
+    """[power of two] row + 1 per hash slot, 0 = empty."""
+    key: NDArray[np.int64]
+    """[rows] kind << 56 | shop << 32 | value of a counts row; of a money row the currency."""
+    parent: NDArray[np.int32]
+    """[rows] a money row's counts row; a counts row is its own."""
+    next_money: NDArray[np.int32]
+    """[rows] the next money row of the same scope, 0 at the end."""
+
+
+class Counters(NamedTuple):
+    """Rows, their pages and which pages have changed."""
+
+    rows: Rows
+    words: NDArray[np.int64]
+    """Pages: [8 days][counters][windows]."""
+    table: NDArray[np.int32]
+    """[rows, slots] address of the page of a day, in cache lines; 0 = none."""
+    base: NDArray[np.int64]
+    """[rows, 6 * windows] sums of the differences before the floor."""
+    dirty: NDArray[np.uint8]
+    """[rows, slots] whether the page (of the scope, counts and money) stands in `dirty_pages`."""
+    dirty_pages: NDArray[np.int64]
+    """row << 32 | page number, each once."""
+    control: NDArray[np.int64]
+    """Floor day, number of rows, first unused word, number of dirty pages, heads of the two free lists."""
+    windows: NDArray[np.int64]
+
+
+def new_counters(windows: tuple[int, ...], floor_day: int, ring_days: int, max_rows: int, max_words: int) -> Counters:
+    """No rows yet. Pages cover [floor, floor + ring_days); ring_days is a power of two. Bounds reserve address space only."""
+    slots = ring_days >> PAGE_SHIFT
+    control = np.zeros(8, np.int64)
+    control[_FLOOR] = floor_day & ~(PAGE_DAYS - 1)
+    control[_ROWS], control[_TOP] = 1, _UNIT  # row 0 and address 0 mean "none"
+    rows = Rows(
+        np.zeros(64, np.int64),
+        reserve((max_rows,), np.int64),
+        reserve((max_rows,), np.int32),
+        reserve((max_rows,), np.int32),
+    )
+    return Counters(
+        rows,
+        reserve((max_words,), np.int64),
+        reserve((max_rows, slots), np.int32),
+        reserve((max_rows, N_COUNTS * len(windows)), np.int64),
+        reserve((max_rows, slots), np.uint8),
+        reserve((max_rows * slots,), np.int64),
+        control,
+        np.array(windows, np.int64),
+    )
+
+
+def with_room(counters: Counters, new_rows: int) -> Counters:
+    """The same counters, their hash table at most half full after `new_rows` more rows."""
+    rows, count = counters.rows, int(counters.control[_ROWS])
+    if 2 * (count + new_rows) <= len(rows.slots):
+        return counters
+    slots = grown(rows.slots, 4 * (count + new_rows))
+    _rehash(rows, count, slots)
+    return counters._replace(rows=rows._replace(slots=slots))
+
+
+def row_count(counters: Counters) -> int:
+    """Rows in use are 1 … row_count - 1."""
+    return int(counters.control[_ROWS])
+
+
+def floor_day(counters: Counters) -> int:
+    """The first day whose differences stand in pages."""
+    return int(counters.control[_FLOOR])
+
+
+def dirty_count(counters: Counters) -> int:
+    """Pages that have changed since they were last taken."""
+    return int(counters.control[_DIRTY])
+
+
+@njit(cache=True, nogil=True)
+def scope_key(kind: int, shop: int, value: int) -> int:
+    """Key of a counts row."""
+    return (np.int64(kind) << KIND_SHIFT) | (np.int64(shop) << KEY_SHOP_SHIFT) | np.int64(value)
+
+
+@njit(cache=True, nogil=True)
+def _slot_of(rows: Rows, parent: int, key: int) -> int:
+    """Slot of a row: a counts row has parent 0 here, a money row its counts row."""
+    mask = len(rows.slots) - 1
+    i = mixed(key * 31 + parent) & mask
+    while rows.slots[i] != 0:
+        row = rows.slots[i] - 1
+        own = rows.parent[row]
+        if rows.key[row] == key and (own == parent or (parent == 0 and own == row)):
+            return i
+        i = (i + 1) & mask
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _rehash(rows: Rows, count: int, slots: NDArray[np.int64]) -> None:
+    mask = len(slots) - 1
+    for row in range(1, count):
+        parent = 0 if rows.parent[row] == row else rows.parent[row]
+        i = mixed(rows.key[row] * 31 + parent) & mask
+        while slots[i] != 0:
+            i = (i + 1) & mask
+        slots[i] = row + 1
+
+
+@njit(cache=True, nogil=True)
+def find_row(rows: Rows, key: int) -> int:
+    """The counts row of a scope, 0 when it has none."""
+    return max(rows.slots[_slot_of(rows, 0, key)] - 1, 0)
+
+
+@njit(cache=True, nogil=True)
+def scope_row(rows: Rows, control: NDArray[np.int64], key: int) -> int:
+    """The counts row of a scope, made on first use."""
+    i = _slot_of(rows, 0, key)
+    if rows.slots[i] == 0:
+        row = control[_ROWS]
+        control[_ROWS] = row + 1
+        rows.slots[i] = row + 1
+        rows.key[row] = key
+        rows.parent[row] = row
+    return rows.slots[i] - 1
+
+
+@njit(cache=True, nogil=True)
+def money_row(rows: Rows, control: NDArray[np.int64], scope: int, currency: int) -> int:
+    """The money row of a scope (its counts row) in a currency, made on first use."""
+    i = _slot_of(rows, scope, currency)
+    if rows.slots[i] == 0:
+        row = control[_ROWS]
+        control[_ROWS] = row + 1
+        rows.slots[i] = row + 1
+        rows.key[row] = currency
+        rows.parent[row] = scope
+        rows.next_money[row] = rows.next_money[scope]
+        rows.next_money[scope] = row
+    return rows.slots[i] - 1
+
+
+@njit(cache=True, nogil=True)
+def _new_page(c: Counters, row: int, slot: int, n: int) -> int:
+    control = c.control
+    size = PAGE_DAYS * n * len(c.windows)
+    head = _FREE_COUNTS if n == N_COUNTS else _FREE_MONEY
+    at = control[head]
+    if at != 0:
+        control[head] = c.words[at]
+        c.words[at] = 0
+    else:
+        at = control[_TOP]
+        control[_TOP] = at + ((size + _UNIT - 1) // _UNIT) * _UNIT
+    c.table[row, slot] = at // _UNIT
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _bump(c: Counters, row: int, scope: int, n: int, counter: int, w: int, t: int, v: int) -> None:
+    """differences[counter][w][t] += v."""
+    if t < c.control[_FLOOR]:
+        c.base[row, counter * len(c.windows) + w] += v
+        slot = np.int64(c.table.shape[1] - 1)  # the slot before the floor's is never in use: it stands for the base
+        slot = ((c.control[_FLOOR] >> PAGE_SHIFT) - 1) & slot
+        page = np.int64(BASE_PAGE)
+    else:
+        page = t >> PAGE_SHIFT
+        slot = page & (c.table.shape[1] - 1)
+        at = np.int64(c.table[row, slot]) * _UNIT
+        if at == 0:
+            at = _new_page(c, row, slot, n)
+        c.words[at + ((t & (PAGE_DAYS - 1)) * n + counter) * len(c.windows) + w] += v
+    if c.dirty[scope, slot] == 0:
+        c.dirty[scope, slot] = 1
+        c.dirty_pages[c.control[_DIRTY]] = (np.int64(scope) << 32) | (page & KEY_VALUE_MASK)
+        c.control[_DIRTY] += 1
+
+
+@njit(cache=True, nogil=True)
+def count_on(c: Counters, scope: int, counter: int, w: int, first: int, last: int, v: int) -> None:
+    """A counter of a scope's counts row += v for every T in first … last (nothing if first > last)."""
+    if first <= last and last + 1 >= c.control[_FLOOR]:
+        _bump(c, scope, scope, N_COUNTS, counter, w, first, v)
+        _bump(c, scope, scope, N_COUNTS, counter, w, last + 1, -v)
+
+
+@njit(cache=True, nogil=True)
+def pay_on(c: Counters, money: int, counter: int, w: int, first: int, last: int, v: int) -> None:
+    """A counter of a money row += v (minor units) for every T in first … last."""
+    if first <= last and last + 1 >= c.control[_FLOOR]:
+        scope = c.rows.parent[money]
+        _bump(c, money, scope, N_MONEY, counter, w, first, v)
+        _bump(c, money, scope, N_MONEY, counter, w, last + 1, -v)
+
+
+@njit(cache=True, nogil=True)
+def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArray[np.int64]) -> None:
+    """out[T - first, counter, w] = value(w, T) for T in first … last (first >= floor - 1); n counters a row."""
+    nw = len(c.windows)
+    total = c.base[row, : n * nw].copy()
+    floor = c.control[_FLOOR]
+    for t in range(floor, last + 1):
+        at = np.int64(c.table[row, (t >> PAGE_SHIFT) & (c.table.shape[1] - 1)]) * _UNIT
+        if at != 0:
+            at += (t & (PAGE_DAYS - 1)) * n * nw
+            for k in range(n * nw):
+                total[k] += c.words[at + k]
+        if t >= first:
+            for k in range(n * nw):
+                out[t - first, k // nw, k % nw] = total[k]
+
+
+@njit(cache=True, nogil=True)
+def raise_floor(c: Counters, new_floor: int) -> None:
+    """Sum the pages before `new_floor` (a multiple of 8) into the bases and free them: T before it are forgotten."""
+    nw = len(c.windows)
+    slots = c.table.shape[1]
+    control = c.control
+    old = control[_FLOOR]
+    # A dirty base stands under the slot before the old floor: it moves to the slot before the new one.
+    for row in range(1, control[_ROWS]):
+        n = N_COUNTS if c.rows.parent[row] == row else N_MONEY
+        for page in range(old >> PAGE_SHIFT, min(new_floor >> PAGE_SHIFT, (old >> PAGE_SHIFT) + slots)):
+            slot = page & (slots - 1)
+            at = np.int64(c.table[row, slot]) * _UNIT
+            if at == 0:
+                continue
+            for k in range(PAGE_DAYS * n * nw):
+                c.base[row, k % (n * nw)] += c.words[at + k]
+                c.words[at + k] = 0
+            head = _FREE_COUNTS if n == N_COUNTS else _FREE_MONEY
+            c.words[at] = control[head]
+            control[head] = at
+            c.table[row, slot] = 0
+    kept = 0
+    for i in range(control[_DIRTY]):
+        scope = c.dirty_pages[i] >> 32
+        page = np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK))
+        slot = (((old >> PAGE_SHIFT) - 1) if page == BASE_PAGE else page) & (slots - 1)
+        c.dirty[scope, slot] = 0
+        if page != BASE_PAGE and page >= new_floor >> PAGE_SHIFT:
+            c.dirty_pages[kept] = c.dirty_pages[i]
+            kept += 1
+    for i in range(kept):
+        scope = c.dirty_pages[i] >> 32
+        c.dirty[scope, c.dirty_pages[i] & (slots - 1)] = 1
+    control[_FLOOR] = new_floor
+    # Every base is published anew with its new floor: readers drop the pages that it covers.
+    slot = ((new_floor >> PAGE_SHIFT) - 1) & (slots - 1)
+    for row in range(1, control[_ROWS]):
+        if c.rows.parent[row] == row:
+            c.dirty[row, slot] = 1
+            c.dirty_pages[kept] = (np.int64(row) << 32) | (np.int64(BASE_PAGE) & KEY_VALUE_MASK)
+            kept += 1
+    control[_DIRTY] = kept
+
+
+@njit(cache=True, nogil=True)
+def take_dirty(c: Counters, through_page: int, scopes: NDArray[np.int64], pages: NDArray[np.int64]) -> int:
+    """Move the dirty pages numbered at most `through_page` into the two outputs; later ones stay. Returns how many."""
+    taken = 0
+    kept = 0
+    slots = c.table.shape[1]
+    for i in range(c.control[_DIRTY]):
+        entry = c.dirty_pages[i]
+        scope = entry >> 32
+        page = np.int64(np.int32(entry & KEY_VALUE_MASK))
+        if page > through_page or taken == len(scopes):
+            c.dirty_pages[kept] = entry
+            kept += 1
+            continue
+        slot = (((c.control[_FLOOR] >> PAGE_SHIFT) - 1) if page == BASE_PAGE else page) & (slots - 1)
+        c.dirty[scope, slot] = 0
+        scopes[taken] = scope
+        pages[taken] = page
+        taken += 1
+    c.control[_DIRTY] = kept
+    return taken

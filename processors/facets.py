@@ -1,0 +1,179 @@
+"""Names of a batch to numbers, and what those numbers stand for.
+
+A fact names a shop, a channel and a *product*: the triple (item, category, brand) that its event named, interned as one
+number, since category and brand come from the event alone and so an item may stand in several. All dictionaries are local
+to a partition and bounded; what comes beyond a bound counts under `_other`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.decode.columns import (
+    BRAND_ID,
+    CATEGORY_ID,
+    CHANNEL,
+    CURRENCY,
+    ITEM_ID,
+    SHOP_ID,
+    USER_ID,
+    Decoded,
+)
+from processors.fold import Facets
+from processors.names import OTHER, Names, Table, intern, mixed
+from processors.pool import PoolError, grown, reserve
+
+DICTIONARIES = ("shop", "item", "category", "brand", "channel", "currency")
+"""The dictionaries that a partition keeps in its changelog, besides products (users are the keys of their ledgers)."""
+_COLUMNS = (SHOP_ID, ITEM_ID, CATEGORY_ID, BRAND_ID, CHANNEL, CURRENCY)
+NO_ID = -1
+
+
+class Products(NamedTuple):
+    """The dictionary of products; number 0 is the product of an event that names no item, category and brand."""
+
+    slots: NDArray[np.int32]
+    """[power of two] number, 0 = empty."""
+    triple: NDArray[np.int32]
+    """[bound + 1, 3] item, category, brand."""
+    count: NDArray[np.int64]
+    """[2] numbers given, the bound."""
+
+
+class Interned(NamedTuple):
+    """A batch's columns of numbers, [n] each."""
+
+    user: NDArray[np.int32]
+    shop: NDArray[np.int32]
+    product: NDArray[np.int32]
+    channel: NDArray[np.int32]
+    currency: NDArray[np.int32]
+
+
+@njit(cache=True, nogil=True)
+def _product_hash(item: int, category: int, brand: int) -> int:
+    return mixed((np.int64(item) << 32) ^ (np.int64(category) << 16) ^ (np.int64(brand) << 40) ^ np.int64(brand))
+
+
+@njit(cache=True, nogil=True)
+def intern_product(p: Products, item: int, category: int, brand: int) -> int:
+    """The number of a product, given on first use; `OTHER` beyond the bound. Slots must be at most half full."""
+    if item == 0 and category == 0 and brand == 0:
+        return np.int64(0)
+    mask = len(p.slots) - 1
+    i = _product_hash(item, category, brand) & mask
+    while p.slots[i] != 0:
+        number = np.int64(p.slots[i])
+        if p.triple[number, 0] == item and p.triple[number, 1] == category and p.triple[number, 2] == brand:
+            return number
+        i = (i + 1) & mask
+    number = p.count[0] + 1
+    if number > p.count[1]:
+        return np.int64(OTHER)
+    p.count[0] = number
+    p.triple[number, 0] = item
+    p.triple[number, 1] = category
+    p.triple[number, 2] = brand
+    p.slots[i] = number
+    return number
+
+
+@njit(cache=True, nogil=True)
+def _rehash_products(p: Products, slots: NDArray[np.int32]) -> None:
+    mask = len(slots) - 1
+    for number in range(1, p.count[0] + 1):
+        i = _product_hash(p.triple[number, 0], p.triple[number, 1], p.triple[number, 2]) & mask
+        while slots[i] != 0:
+            i = (i + 1) & mask
+        slots[i] = number
+
+
+@njit(cache=True, nogil=True)
+def intern_batch(
+    buffer: NDArray[np.uint8], spans: NDArray[np.int32], users: Table, shops: Table, items: Table, categories: Table,
+    brands: Table, channels: Table, currencies: Table, products: Products, out: Interned,
+) -> None:
+    """Number every name of a batch; an absent one (length 0) is 0."""
+    for i in range(len(spans)):
+        s = spans[i]
+        out.user[i] = intern(users, buffer, s[USER_ID, 0], s[USER_ID, 1])
+        out.shop[i] = intern(shops, buffer, s[SHOP_ID, 0], s[SHOP_ID, 1])
+        item = intern(items, buffer, s[ITEM_ID, 0], s[ITEM_ID, 1]) if s[ITEM_ID, 1] > 0 else 0
+        category = intern(categories, buffer, s[CATEGORY_ID, 0], s[CATEGORY_ID, 1]) if s[CATEGORY_ID, 1] > 0 else 0
+        brand = intern(brands, buffer, s[BRAND_ID, 0], s[BRAND_ID, 1]) if s[BRAND_ID, 1] > 0 else 0
+        out.product[i] = intern_product(products, item, category, brand)
+        out.channel[i] = intern(channels, buffer, s[CHANNEL, 0], s[CHANNEL, 1]) if s[CHANNEL, 1] > 0 else 0
+        out.currency[i] = intern(currencies, buffer, s[CURRENCY, 0], s[CURRENCY, 1]) if s[CURRENCY, 1] > 0 else 0
+
+
+class Dictionaries:
+    """All dictionaries of a partition."""
+
+    def __init__(self, *, users: int, shops: int, channels: int, names: int, products: int) -> None:
+        self.users = Names(users)
+        self.shop = Names(shops)
+        self.item = Names(names)
+        self.category = Names(names)
+        self.brand = Names(names)
+        self.channel = Names(channels)
+        self.currency = Names(300, mean_bytes=8)
+        self._parent = np.zeros(channels + 4, np.int32)
+        self._parents = 0
+        triple = reserve((products + 2, 3), np.int32)
+        self.products = Products(np.zeros(64, np.int32), triple, np.array([0, products], np.int64))
+        # Number 1 is what overflows: the triple of overflow names.
+        self.product(OTHER, OTHER, OTHER)
+
+    def named(self, kind: str) -> Names:
+        """The dictionary of one of `DICTIONARIES`."""
+        return {
+            "shop": self.shop,
+            "item": self.item,
+            "category": self.category,
+            "brand": self.brand,
+            "channel": self.channel,
+            "currency": self.currency,
+        }[kind]
+
+    def product(self, item: int, category: int, brand: int) -> int:
+        """The number of a product, given on first use."""
+        self._room_for_products(1)
+        return int(intern_product(self.products, item, category, brand))
+
+    def intern(self, decoded: Decoded) -> Interned:
+        """The numbers of a batch's names. Raises PoolError when users exceed their bound, since none may be lost."""
+        n = len(decoded)
+        spans = decoded.spans
+        sizes = spans[:, :, 1].sum(axis=0, dtype=np.int64).tolist()
+        self.users.make_room(n, sizes[USER_ID])
+        if len(self.users) + n > int(self.users.table.count[1]):
+            raise PoolError(f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS")
+        for kind, column in zip(DICTIONARIES, _COLUMNS, strict=True):
+            if sizes[column]:
+                self.named(kind).make_room(n, sizes[column])
+        self._room_for_products(n)
+        out = Interned(*(np.zeros(n, np.int32) for _ in range(5)))
+        intern_batch(
+            decoded.buffer, spans, self.users.table, self.shop.table, self.item.table, self.category.table,
+            self.brand.table, self.channel.table, self.currency.table, self.products, out,
+        )
+        return out
+
+    @property
+    def facets(self) -> Facets:
+        """What products and channels stand for; call it after names were added."""
+        while self._parents < len(self.channel):
+            self._parents += 1
+            level_1 = self.channel.name(self._parents).split(b"/")[0]
+            self._parent[self._parents] = self.channel.number(level_1)
+        triple = self.products.triple
+        return Facets(triple[:, 0], triple[:, 1], triple[:, 2], self._parent)
+
+    def _room_for_products(self, new: int) -> None:
+        count = int(self.products.count[0])
+        if 2 * (count + new) > len(self.products.slots):
+            slots = grown(self.products.slots, 4 * (count + new))
+            _rehash_products(self.products, slots)
+            self.products = self.products._replace(slots=slots)

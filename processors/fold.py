@@ -1,0 +1,667 @@
+"""Events into ledgers and counters: what one fact changes in every scope it belongs to.
+
+The rules, for one scope and one window of w days (A: the user's active days in the scope, P: days with a counted line;
+the ranges are those of processors.ranges):
+
+- a new active day d: S on the T it newly covers; S_existing on the part where some p in P makes the user existing;
+- money or items of day d change: GMV, items on [d, d + w - 1]; GMV_existing on the existing part;
+- d becomes a purchase day, or is none any more: B on the T it newly covers, B_existing on the existing part, purchase days on
+  [d, d + w - 1]; and where d alone makes the user existing, later activity, buyers and money change class.
+
+A late event, a refund, a new version of a line are the same calls with other numbers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.calendar import ZoneArrays, day_in_zone
+from processors.counters import (
+    B,
+    B_EXISTING,
+    BRAND,
+    BUYER_DAYS,
+    GMV,
+    GMV_EXISTING,
+    ITEMS,
+    MARKET,
+    MARKET_CATEGORY,
+    N_KINDS,
+    S_EXISTING,
+    SHOP,
+    SHOP_BRAND,
+    SHOP_CATEGORY,
+    SHOP_CHANNEL_1,
+    SHOP_CHANNEL_2,
+    SHOP_ITEM,
+    Counters,
+    S,
+    count_on,
+    money_row,
+    pay_on,
+    scope_key,
+    scope_row,
+)
+from processors.ledger import (
+    CELLS,
+    CHANNEL_MASK,
+    CHANNEL_SHIFT,
+    CURRENCY_SHIFT,
+    DAY_SHIFT,
+    L_AMOUNT,
+    L_BLOB,
+    L_LENGTHS,
+    L_NET_AMOUNT,
+    L_NET_QUANTITY,
+    L_PLACE,
+    L_PRODUCT,
+    L_QUANTITY,
+    LINES,
+    PRODUCT_MASK,
+    R_AMOUNT,
+    R_BLOB,
+    R_DAY,
+    R_LENGTHS,
+    R_LINE,
+    R_QUANTITY,
+    R_SHOP,
+    REFUNDS,
+    SHOP_MASK,
+    SHOP_SHIFT,
+    Arena,
+    Ledger,
+    blob_length,
+    close_hole,
+    find_by_id,
+    first_at,
+    free_blob,
+    is_newer,
+    net_of_line,
+    open_hole,
+    place,
+    put_cell,
+    set_version,
+    touch,
+)
+from processors.names import hash_128, mixed
+from processors.ranges import (
+    NEVER_AFTER,
+    NEVER_BEFORE,
+    existing_by,
+    existing_only_by,
+    newly_covered,
+)
+from schemas.event import N_ACTIVE, Action
+
+PURCHASE, REFUND = int(Action.PURCHASE), int(Action.REFUND)
+_N_ACTIVE = int(N_ACTIVE)
+CROSSES = (
+    (1 << SHOP_CATEGORY)
+    | (1 << SHOP_ITEM)
+    | (1 << SHOP_BRAND)
+    | (1 << SHOP_CHANNEL_1)
+    | (1 << SHOP_CHANNEL_2)
+    | (1 << BRAND)
+    | (1 << MARKET_CATEGORY)
+)
+
+
+class Facets(NamedTuple):
+    """What a product and a channel stand for."""
+
+    item: NDArray[np.int32]
+    """[products]"""
+    category: NDArray[np.int32]
+    brand: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    """[channels] level 1 of a channel; a level-1 channel is its own."""
+
+
+class Scratch(NamedTuple):
+    """Room for one user's purchase days in one scope."""
+
+    day: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
+
+
+class Batch(NamedTuple):
+    """A batch of accepted events with all names interned; [n] each."""
+
+    user: NDArray[np.int32]
+    shop: NDArray[np.int32]
+    product: NDArray[np.int32]
+    channel: NDArray[np.int32]
+    currency: NDArray[np.int32]
+    action: NDArray[np.int8]
+    event_ms: NDArray[np.int64]
+    quantity: NDArray[np.int64]
+    amount_minor: NDArray[np.int64]
+    spans: NDArray[np.int32]
+    raw: NDArray[np.int32]
+    buffer: NDArray[np.uint8]
+
+
+@njit(cache=True, nogil=True)
+def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
+    """The kept kinds of scopes that a fact belongs to: a cross needs the facet it crosses with."""
+    if mask & CROSSES == 0:
+        return mask
+    if facets.category[product] == 0:
+        mask &= ~((1 << SHOP_CATEGORY) | (1 << MARKET_CATEGORY))
+    if facets.item[product] == 0:
+        mask &= ~(1 << SHOP_ITEM)
+    if facets.brand[product] == 0:
+        mask &= ~((1 << SHOP_BRAND) | (1 << BRAND))
+    if channel == 0:
+        mask &= ~(1 << SHOP_CHANNEL_1)
+    if channel == 0 or facets.parent[channel] == channel:
+        mask &= ~(1 << SHOP_CHANNEL_2)
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, other_product: int) -> int:
+    """The kinds of scopes in `mask` in which two facts (cells or lines) stand together."""
+    together = mask & (1 << MARKET)
+    same_shop = (word0 >> SHOP_SHIFT) & SHOP_MASK == (other0 >> SHOP_SHIFT) & SHOP_MASK
+    if same_shop:
+        together |= mask & (1 << SHOP)
+    if mask & CROSSES == 0:
+        return together
+    if facets.category[product] == facets.category[other_product]:
+        together |= mask & (1 << MARKET_CATEGORY)
+        if same_shop:
+            together |= mask & (1 << SHOP_CATEGORY)
+    if facets.brand[product] == facets.brand[other_product]:
+        together |= mask & (1 << BRAND)
+        if same_shop:
+            together |= mask & (1 << SHOP_BRAND)
+    if same_shop:
+        if facets.item[product] == facets.item[other_product]:
+            together |= mask & (1 << SHOP_ITEM)
+        a = (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+        b = (other0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+        if a == b:
+            together |= mask & (1 << SHOP_CHANNEL_2)
+        if facets.parent[a] == facets.parent[b]:
+            together |= mask & (1 << SHOP_CHANNEL_1)
+    return together
+
+
+@njit(cache=True, nogil=True)
+def row_for(c: Counters, facets: Facets, kind: int, word0: int, product: int) -> int:
+    """The counts row of a fact in a kind of scope."""
+    shop = (word0 >> SHOP_SHIFT) & SHOP_MASK
+    channel = (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+    value = 0
+    if kind in (SHOP_CATEGORY, MARKET_CATEGORY):
+        value = facets.category[product]
+    elif kind == SHOP_ITEM:
+        value = facets.item[product]
+    elif kind in (SHOP_BRAND, BRAND):
+        value = facets.brand[product]
+    elif kind == SHOP_CHANNEL_1:
+        value = facets.parent[channel]
+    elif kind == SHOP_CHANNEL_2:
+        value = channel
+    if kind in (BRAND, MARKET, MARKET_CATEGORY):
+        shop = 0
+    return scope_row(c.rows, c.control, scope_key(kind, shop, value))
+
+
+@njit(cache=True, nogil=True)
+def count_split(
+    c: Counters, row: int, w: int, first: int, last: int, v: int, days: NDArray[np.int64], n: int, money: bool, counter: int
+) -> None:
+    """`counter` += v on first … last, and the counter after it on the part where one of the n purchase days makes existing.
+
+    `row` is a money row if `money`, else a counts row; the purchase days are ascending.
+    """
+    if first > last:
+        return
+    if money:
+        pay_on(c, row, counter, w, first, last, v)
+    else:
+        count_on(c, row, counter, w, first, last, v)
+    window = c.windows[w]
+    # Pieces of successive purchase days that meet are one range: `start … end` is the one being grown.
+    start = np.int64(0)
+    end = np.int64(-1)
+    for i in range(n):
+        a, b = existing_by(days[i], window)
+        a = max(a, first)
+        b = min(b, last)
+        if a > b:
+            continue
+        if start <= end and a <= end + 1:
+            end = max(end, b)
+            continue
+        if money:
+            pay_on(c, row, counter + 1, w, start, end, v)
+        else:
+            count_on(c, row, counter + 1, w, start, end, v)
+        start = a
+        end = b
+    if money:
+        pay_on(c, row, counter + 1, w, start, end, v)
+    else:
+        count_on(c, row, counter + 1, w, start, end, v)
+
+
+@njit(cache=True, nogil=True)
+def purchase_days(
+    arena: Arena, facets: Facets, user: int, upto: int, kind_bit: int, word0: int, product: int, skip: int,
+    days: NDArray[np.int64],
+) -> tuple[int, bool]:
+    """Purchase days of the fact's scope among the first `upto` lines, ascending and distinct, without line `skip` and its day.
+
+    Returns how many, and whether another counted line stands on that day. With skip = -1 every day is listed.
+    """
+    words = arena.words
+    start = arena.start[user, LINES]
+    own_day = np.int64(0) if skip < 0 else word0 >> DAY_SHIFT
+    n = 0
+    other = False
+    for i in range(upto):
+        at = start + i * 11
+        if words[at + L_NET_QUANTITY] <= 0 or i == skip:
+            continue
+        p = words[at + L_PRODUCT] & PRODUCT_MASK
+        if shared(kind_bit, facets, word0, product, words[at + L_PLACE], p) == 0:
+            continue
+        day = words[at + L_PLACE] >> DAY_SHIFT
+        if day == own_day:
+            other = True
+        elif n == 0 or days[n - 1] != day:
+            days[n] = day
+            n += 1
+    return n, other
+
+
+@njit(cache=True, nogil=True)
+def neighbours(
+    arena: Arena, facets: Facets, user: int, position: int, mask: int, forward: bool,
+    before: NDArray[np.int64], after: NDArray[np.int64],
+) -> int:
+    """For the cell at a position: per kind of scope in `mask` the previous and next active day (within 364 days).
+
+    Returns the kinds in which its own day is new. With forward = False cells to the right do not count as there.
+    """
+    words = arena.words
+    start = arena.start[user, CELLS]
+    n = arena.count[user, CELLS]
+    word0 = words[start + 2 * position]
+    product = words[start + 2 * position + 1]
+    day = word0 >> DAY_SHIFT
+    for k in range(N_KINDS):
+        before[k] = NEVER_BEFORE
+        after[k] = NEVER_AFTER
+    missing = mask
+    i = position - 1
+    while missing and i >= 0:
+        other = words[start + 2 * i]
+        other_day = other >> DAY_SHIFT
+        if other_day < day - 364:
+            break
+        together = shared(missing, facets, word0, product, other, words[start + 2 * i + 1])
+        if together:
+            missing &= ~together
+            if other_day == day:
+                mask &= ~together
+            else:
+                for k in range(N_KINDS):
+                    if together >> k & 1:
+                        before[k] = other_day
+        i -= 1
+    if not forward:
+        return mask
+    missing = mask
+    i = position + 1
+    while missing and i < n:
+        other = words[start + 2 * i]
+        other_day = other >> DAY_SHIFT
+        if other_day > day + 364:
+            break
+        together = shared(missing, facets, word0, product, other, words[start + 2 * i + 1])
+        if together:
+            missing &= ~together
+            if other_day == day:
+                mask &= ~together
+            else:
+                for k in range(N_KINDS):
+                    if together >> k & 1:
+                        after[k] = other_day
+        i += 1
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def count_active(
+    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], before: NDArray[np.int64], after: NDArray[np.int64],
+    user: int, position: int, mask: int, forward: bool,
+) -> None:
+    """A cell has come (or, with forward = False, is counted again from the left): S and S_existing of its scopes."""
+    words = arena.words
+    at = arena.start[user, CELLS] + 2 * position
+    word0 = words[at]
+    product = words[at + 1]
+    mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
+    fresh = neighbours(arena, facets, user, position, mask, forward, before, after)
+    if fresh == 0:
+        return
+    day = word0 >> DAY_SHIFT
+    lines = arena.count[user, LINES]
+    for kind in range(N_KINDS):
+        if not fresh >> kind & 1:
+            continue
+        row = row_for(c, facets, kind, word0, product)
+        n = 0
+        if lines > 0:
+            n, _ = purchase_days(arena, facets, user, lines, 1 << kind, word0, product, -1, days)
+        for w in range(len(c.windows)):
+            first, last = newly_covered(day, before[kind], after[kind], c.windows[w])
+            count_split(c, row, w, first, last, 1, days, n, False, S)
+
+
+@njit(cache=True, nogil=True)
+def move_class(
+    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], n: int,
+    user: int, line: int, kind: int, row: int, w: int, first: int, last: int, sign: int,
+) -> None:
+    """Where the line's day alone makes the user existing (T in first … last), what lies later changes class."""
+    words = arena.words
+    at = arena.start[user, LINES] + line * 11
+    word0 = words[at + L_PLACE]
+    product = words[at + L_PRODUCT] & PRODUCT_MASK
+    day = word0 >> DAY_SHIFT
+    window = c.windows[w]
+    start = arena.start[user, CELLS]
+    count = arena.count[user, CELLS]
+    covered = first
+    for i in range(first_at(words, start, count, 2, 0, (day + 1) << DAY_SHIFT), count):
+        other = words[start + 2 * i]
+        active = other >> DAY_SHIFT
+        if active > last:
+            break
+        if active + window - 1 < covered or shared(1 << kind, facets, word0, product, other, words[start + 2 * i + 1]) == 0:
+            continue
+        a = max(active, covered)
+        b = min(active + window - 1, last)
+        if a <= b:
+            count_on(c, row, S_EXISTING, w, a, b, sign)
+            covered = b + 1
+    covered = first
+    for i in range(n):
+        if days[i] < day:
+            continue
+        a = max(days[i], covered)
+        b = min(days[i] + window - 1, last)
+        if a <= b:
+            count_on(c, row, B_EXISTING, w, a, b, sign)
+            covered = b + 1
+    start = arena.start[user, LINES]
+    for i in range(line + 1, arena.count[user, LINES]):
+        other = start + i * 11
+        paid = words[other + L_PLACE] >> DAY_SHIFT
+        if paid > last:
+            break
+        if paid == day or words[other + L_NET_QUANTITY] <= 0 or words[other + L_NET_AMOUNT] == 0:
+            continue
+        p = words[other + L_PRODUCT] & PRODUCT_MASK
+        if shared(1 << kind, facets, word0, product, words[other + L_PLACE], p) == 0:
+            continue
+        money = money_row(c.rows, c.control, row, words[other + L_PRODUCT] >> CURRENCY_SHIFT)
+        pay_on(
+            c, money, GMV_EXISTING, w, max(paid, first), min(paid + window - 1, last), sign * words[other + L_NET_AMOUNT]
+        )
+
+
+@njit(cache=True, nogil=True)
+def count_line(
+    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64],
+    user: int, line: int, mask: int, amount_0: int, quantity_0: int, amount_1: int, quantity_1: int, forward: bool,
+) -> None:
+    """A line's counted (amount, quantity) goes from 0 to 1 in all its scopes; it is a purchase while its quantity is > 0.
+
+    With forward = False lines to the right do not count as there yet, and nothing later changes class.
+    """
+    words = arena.words
+    at = arena.start[user, LINES] + line * 11
+    word0 = words[at + L_PLACE]
+    product = words[at + L_PRODUCT] & PRODUCT_MASK
+    currency = words[at + L_PRODUCT] >> CURRENCY_SHIFT
+    day = word0 >> DAY_SHIFT
+    mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
+    upto = arena.count[user, LINES] if forward else line
+    for kind in range(N_KINDS):
+        if not mask >> kind & 1:
+            continue
+        row = row_for(c, facets, kind, word0, product)
+        money = money_row(c.rows, c.control, row, currency)
+        n, other = purchase_days(arena, facets, user, upto, 1 << kind, word0, product, line, days)
+        sign = 0 if other else np.int64(quantity_1 > 0) - np.int64(quantity_0 > 0)
+        before = np.int64(NEVER_BEFORE)
+        after = np.int64(NEVER_AFTER)
+        for i in range(n):
+            if days[i] < day:
+                before = days[i]
+            else:
+                after = days[i]
+                break
+        for w in range(len(c.windows)):
+            window = c.windows[w]
+            if amount_1 != amount_0:
+                count_split(c, money, w, day, day + window - 1, amount_1 - amount_0, days, n, True, GMV)
+            if quantity_1 != quantity_0:
+                count_on(c, row, ITEMS, w, day, day + window - 1, quantity_1 - quantity_0)
+            if sign == 0:
+                continue
+            first, last = newly_covered(day, before, after, window)
+            count_split(c, row, w, first, last, sign, days, n, False, B)
+            count_on(c, row, BUYER_DAYS, w, day, day + window - 1, sign)
+            if forward:
+                first, last = existing_only_by(day, before, after, window)
+                if first <= last:
+                    move_class(c, arena, facets, days, n, user, line, kind, row, w, first, last, sign)
+
+
+@njit(cache=True, nogil=True)
+def is_known_line(known: NDArray[np.int64], user: int, high: int, low: int) -> bool:
+    """Whether the line may have been seen before (it certainly has not if False); notes that it now has."""
+    key = mixed(low ^ (high + user))
+    key = key if key != 0 else np.int64(1)
+    mask = len(known) - 1
+    i = key & mask
+    while known[i] != 0:
+        if known[i] == key:
+            return True
+        i = (i + 1) & mask
+    known[i] = key
+    return False
+
+
+@njit(cache=True, nogil=True)
+def note_lines(known: NDArray[np.int64], identities: NDArray[np.int64]) -> None:
+    """Note lines given as rows of (user, identity)."""
+    for i in range(len(identities)):
+        is_known_line(known, identities[i, 0], identities[i, 1], identities[i, 2])
+
+
+@njit(cache=True, nogil=True)
+def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
+    """Move the keys of a smaller set of known lines into an empty larger one."""
+    mask = len(known) - 1
+    for key in keys:
+        i = key & mask
+        while known[i] != 0:
+            i = (i + 1) & mask
+        known[i] = key
+
+
+@njit(cache=True, nogil=True)
+def fold_purchase(
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, word0: int, mask: int, b: Batch, i: int
+) -> None:
+    """Join a purchase event: a new line, a newer version of one, or nothing new."""
+    arena = ledger.arena
+    words = arena.words
+    spans = b.spans[i]
+    high, low = hash_128(b.buffer, spans[2], spans[8], spans[9])
+    line = np.int64(-1)
+    if is_known_line(scratch.lines, user, high, low):
+        line = find_by_id(arena, user, LINES, high, low)
+    if line >= 0:
+        at = arena.start[user, LINES] + line * 11
+        if not is_newer(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i]):
+            return
+        touch(ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
+        amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
+        count_line(c, arena, facets, scratch.day, user, line, mask, amount, quantity, 0, 0, True)
+        free_blob(ledger.blobs, words[at + L_BLOB], blob_length(words[at + L_LENGTHS]))
+        close_hole(arena, user, LINES, line)
+    start = arena.start[user, LINES]
+    n = arena.count[user, LINES]
+    line = np.int64(n)
+    if n > 0 and words[start + (n - 1) * 11 + L_PLACE] > word0:
+        line = first_at(words, start, n, 11, L_PLACE, word0 + 1)
+    at = open_hole(arena, user, LINES, line)
+    words[at] = high
+    words[at + 1] = low
+    words[at + L_PLACE] = word0
+    words[at + L_PRODUCT] = np.int64(b.product[i]) | (np.int64(b.currency[i]) << CURRENCY_SHIFT)
+    words[at + L_AMOUNT] = b.amount_minor[i]
+    words[at + L_QUANTITY] = b.quantity[i]
+    set_version(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i])
+    amount, quantity = net_of_line(arena, user, at)
+    words[at + L_NET_AMOUNT] = amount
+    words[at + L_NET_QUANTITY] = quantity
+    touch(ledger.touched, user, word0 >> DAY_SHIFT)
+    count_line(c, arena, facets, scratch.day, user, line, mask, 0, 0, amount, quantity, True)
+
+
+@njit(cache=True, nogil=True)
+def settle_line(
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, mask: int, high: int, low: int
+) -> None:
+    """The refunds of a line have changed: count it anew, if it is known."""
+    arena = ledger.arena
+    line = find_by_id(arena, user, LINES, high, low)
+    if line < 0:
+        return
+    words = arena.words
+    at = arena.start[user, LINES] + line * 11
+    amount_0, quantity_0 = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
+    amount_1, quantity_1 = net_of_line(arena, user, at)
+    words[at + L_NET_AMOUNT] = amount_1
+    words[at + L_NET_QUANTITY] = quantity_1
+    if amount_0 != amount_1 or quantity_0 != quantity_1:
+        touch(ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
+        count_line(c, arena, facets, scratch.day, user, line, mask, amount_0, quantity_0, amount_1, quantity_1, True)
+
+
+@njit(cache=True, nogil=True)
+def fold_refund(
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, day: int, mask: int, b: Batch, i: int
+) -> None:
+    """Join a refund event: a new refund, a newer version of one, or nothing new. It waits if its line is unknown."""
+    arena = ledger.arena
+    words = arena.words
+    spans = b.spans[i]
+    id_high, id_low = hash_128(b.buffer, spans[0], spans[0], spans[0])
+    high, low = hash_128(b.buffer, spans[2], spans[8], spans[9])
+    position = find_by_id(arena, user, REFUNDS, id_high, id_low)
+    old_high = high
+    old_low = low
+    if position >= 0:
+        at = arena.start[user, REFUNDS] + position * 11
+        if not is_newer(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i]):
+            return
+        old_high = words[at + R_LINE]
+        old_low = words[at + R_LINE + 1]
+        touch(ledger.touched, user, words[at + R_DAY] & PRODUCT_MASK)
+        free_blob(ledger.blobs, words[at + R_BLOB], blob_length(words[at + R_LENGTHS]))
+    else:
+        at = open_hole(arena, user, REFUNDS, np.int64(arena.count[user, REFUNDS]))
+    words[at] = id_high
+    words[at + 1] = id_low
+    words[at + R_LINE] = high
+    words[at + R_LINE + 1] = low
+    words[at + R_AMOUNT] = b.amount_minor[i]
+    words[at + R_QUANTITY] = b.quantity[i]
+    words[at + R_DAY] = day | (np.int64(b.currency[i]) << CURRENCY_SHIFT)
+    words[at + R_SHOP] = b.shop[i]
+    set_version(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i])
+    touch(ledger.touched, user, day)
+    if old_high != high or old_low != low:
+        settle_line(c, ledger, facets, scratch, user, mask, old_high, old_low)
+    settle_line(c, ledger, facets, scratch, user, mask, high, low)
+
+
+@njit(cache=True, nogil=True)
+def fold_batch(
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, zones: ZoneArrays, shop_zone: NDArray[np.int32],
+    b: Batch, first: int, mask: int, before: NDArray[np.int64], after: NDArray[np.int64], marks: NDArray[np.int64],
+) -> int:
+    """Fold events first … n - 1; returns the index of the first one that needs more scratch or pool room, n when done.
+
+    `marks` holds the first day whose activity, and the first whose purchases, are kept; and, updated, the first (0 = none)
+    and the last day with data.
+    """
+    arena = ledger.arena
+    for i in range(first, len(b.user)):
+        user = b.user[i]
+        action = b.action[i]
+        if action >= _N_ACTIVE and action != REFUND:
+            continue
+        if arena.count[user, LINES] + 2 > len(scratch.day):
+            return i
+        day = day_in_zone(zones.first, zones.since_ms, zones.offset_ms, shop_zone[b.shop[i]], b.event_ms[i])
+        marks[3] = max(marks[3], day)
+        if marks[2] == 0 or day < marks[2]:
+            marks[2] = day
+        if action == REFUND:
+            if day >= marks[1]:
+                fold_refund(c, ledger, facets, scratch, user, day, mask, b, i)
+            continue
+        word0 = place(day, b.shop[i], b.channel[i])
+        if day >= marks[0]:
+            position = put_cell(ledger, user, word0 | (np.int64(1) << np.int64(action)), np.int64(b.product[i]))
+            if position >= 0:
+                count_active(c, arena, facets, scratch.day, before, after, user, position, mask, True)
+        if action == PURCHASE and day >= marks[1]:
+            fold_purchase(c, ledger, facets, scratch, user, word0, mask, b, i)
+    return len(b.user)
+
+
+@njit(cache=True, nogil=True)
+def recount(
+    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], first: int, end: int, mask: int,
+    before: NDArray[np.int64], after: NDArray[np.int64],
+) -> None:
+    """Counters of users first … end - 1 from their ledgers: every cell, then every line, from the left.
+
+    `days` holds the longest list of lines.
+    """
+    for user in range(first, end):
+        for position in range(arena.count[user, CELLS]):
+            count_active(c, arena, facets, days, before, after, user, position, mask, False)
+        words = arena.words
+        start = arena.start[user, LINES]
+        for line in range(arena.count[user, LINES]):
+            at = start + line * 11
+            if words[at + L_NET_QUANTITY] > 0:
+                amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
+                count_line(c, arena, facets, days, user, line, mask, 0, 0, amount, quantity, False)
+
+
+@njit(cache=True, nogil=True)
+def most_lines(arena: Arena, users: int) -> int:
+    """The longest list of lines of any user."""
+    most = 0
+    for user in range(1, users + 1):
+        most = max(most, arena.count[user, LINES])
+    return most
+

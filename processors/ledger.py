@@ -1,0 +1,350 @@
+"""The ledger of a user: the only state that must survive (docs/concepts/ledger.md).
+
+Three lists a user, all joined commutatively, associatively and idempotently, so that order, duplicates and replays of
+events never matter:
+
+| list    | one record is                                            | joined by                                   |
+|---------|----------------------------------------------------------|---------------------------------------------|
+| cells   | active behaviour: (day, shop, channel, product), actions | OR of the action bits                       |
+| lines   | a purchase line: (shop, order, line)                     | the greatest (event time, event id, bytes)  |
+| refunds | a refund: its event id                                   | the greatest (event time, event id, bytes)  |
+
+Lists lie in one arena of int64 words, in blocks of a few size classes with free lists; cells and lines are sorted by day.
+A version that may still be beaten keeps its event id and its raw bytes as a blob in a second arena, because both decide
+between versions of one instant.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.pool import reserve
+
+CELLS, LINES, REFUNDS = 0, 1, 2
+STRIDES = (2, 11, 11)
+"""Words a record of each list takes."""
+
+# Word 0 of a cell (and of a line's place), from the high bits: day 16, shop 20, channel 12, actions 15.
+DAY_SHIFT, SHOP_SHIFT, CHANNEL_SHIFT = 47, 27, 15
+SHOP_MASK, CHANNEL_MASK, ACTION_MASK = 0xFFFFF, 0xFFF, 0x7FFF
+MAX_SHOPS, MAX_CHANNELS = SHOP_MASK, CHANNEL_MASK
+PRODUCT_MASK = 0xFFFFFFFF
+CURRENCY_SHIFT = 32
+
+# Words of a line.
+L_ID, L_PLACE, L_PRODUCT, L_AMOUNT, L_QUANTITY, L_TIME, L_BLOB, L_LENGTHS, L_NET_AMOUNT, L_NET_QUANTITY = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10
+# Words of a refund. Its amount and quantity are ABSENT where the event named none. Day and currency share a word.
+R_ID, R_LINE, R_AMOUNT, R_QUANTITY, R_TIME, R_BLOB, R_LENGTHS, R_DAY, R_SHOP = 0, 2, 4, 5, 6, 7, 8, 9, 10
+ABSENT = -1
+# Both L_TIME.. and R_TIME.. lie at the same words, so one comparison serves both.
+V_TIME, V_BLOB, V_LENGTHS = 6, 7, 8
+ID_LENGTH_MASK = 0xFFFF
+
+PERIOD_SHIFT = 5
+"""A ledger's durable segment covers 2**5 = 32 days."""
+
+_STRIDE = np.array(STRIDES, np.int64)
+_SIZES = np.array([n for k in range(1, 36) for n in (2 << k, 3 << k)], np.int64)
+"""Block sizes in words (and, times 8, in bytes of blobs): 4, 6, 8, 12, 16, 24, …"""
+_TOP, _FREE = 0, 1
+
+
+class Arena(NamedTuple):
+    """The lists of all users of a partition."""
+
+    words: NDArray[np.int64]
+    heads: NDArray[np.int64]
+    """[0] first unused word, [1 + class] first free block of a size class (0 = none)."""
+    start: NDArray[np.int64]
+    """[users, 3] first word of a list."""
+    count: NDArray[np.int32]
+    """[users, 3] records in a list."""
+    room: NDArray[np.int8]
+    """[users, 3] size class + 1 of a list's block, 0 without one."""
+
+
+class Blobs(NamedTuple):
+    """Event ids and raw bytes of versions; word addresses, like the arena's."""
+
+    bytes: NDArray[np.uint8]
+    heads: NDArray[np.int64]
+
+
+class Touched(NamedTuple):
+    """Which users' segments have changed since they were last written."""
+
+    periods: NDArray[np.uint64]
+    """[users] bit p & 63 for each changed period p."""
+    users: NDArray[np.int32]
+    count: NDArray[np.int64]
+    """[1] users listed."""
+
+
+class Ledger(NamedTuple):
+    """Everything a partition knows about its users."""
+
+    arena: Arena
+    blobs: Blobs
+    touched: Touched
+
+
+def new_ledger(max_users: int, max_words: int, max_blob_words: int) -> Ledger:
+    """An empty ledger; the bounds reserve address space only."""
+    heads, blob_heads = np.zeros(1 + len(_SIZES), np.int64), np.zeros(1 + len(_SIZES), np.int64)
+    heads[_TOP] = blob_heads[_TOP] = 2  # address 0 means "none"
+    arena = Arena(
+        reserve((max_words,), np.int64),
+        heads,
+        reserve((max_users, 3), np.int64),
+        reserve((max_users, 3), np.int32),
+        reserve((max_users, 3), np.int8),
+    )
+    touched = Touched(reserve((max_users,), np.uint64), reserve((max_users,), np.int32), np.zeros(1, np.int64))
+    return Ledger(arena, Blobs(reserve((max_blob_words * 8,), np.uint8), blob_heads), touched)
+
+
+@njit(cache=True, nogil=True)
+def place(day: int, shop: int, channel: int) -> int:
+    """Word 0 of a cell without its actions; also where a purchase line stands."""
+    return (np.int64(day) << DAY_SHIFT) | (np.int64(shop) << SHOP_SHIFT) | (np.int64(channel) << CHANNEL_SHIFT)
+
+
+@njit(cache=True, nogil=True)
+def size_class(words: int) -> int:
+    """The smallest size class that holds so many words."""
+    c = 0
+    while _SIZES[c] < words:
+        c += 1
+    return c
+
+
+@njit(cache=True, nogil=True)
+def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
+    """Address of a block of class c; `next_free` is the word stored in the free block at the head (0 if none is free)."""
+    at = heads[_FREE + c]
+    if at != 0:
+        heads[_FREE + c] = next_free
+        return at
+    at = heads[_TOP]
+    heads[_TOP] = at + _SIZES[c]
+    return at
+
+
+@njit(cache=True, nogil=True)
+def resize(arena: Arena, user: int, kind: int, records: int) -> int:
+    """Make the list hold `records` records (moving it if its block is too small); returns its first word."""
+    words, heads = arena.words, arena.heads
+    stride = _STRIDE[kind]
+    room = arena.room[user, kind]
+    start = arena.start[user, kind]
+    used = arena.count[user, kind] * stride
+    arena.count[user, kind] = records
+    if room != 0 and records * stride <= _SIZES[room - 1]:
+        return start
+    c = size_class(records * stride)
+    at = take_block(heads, c, words[heads[_FREE + c]])
+    for i in range(used):
+        words[at + i] = words[start + i]
+    if room != 0:
+        words[start] = heads[_FREE + room - 1]
+        heads[_FREE + room - 1] = start
+    arena.start[user, kind] = at
+    arena.room[user, kind] = c + 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def open_hole(arena: Arena, user: int, kind: int, position: int) -> int:
+    """Make room for one record at a position of a list; returns the record's first word."""
+    stride = _STRIDE[kind]
+    n = arena.count[user, kind]
+    start = resize(arena, user, kind, n + 1)
+    words = arena.words
+    for i in range(start + n * stride - 1, start + position * stride - 1, -1):
+        words[i + stride] = words[i]
+    return start + position * stride
+
+
+@njit(cache=True, nogil=True)
+def close_hole(arena: Arena, user: int, kind: int, position: int) -> None:
+    """Take the record at a position out of a list."""
+    stride = _STRIDE[kind]
+    n = arena.count[user, kind]
+    start = arena.start[user, kind]
+    words = arena.words
+    for i in range(start + position * stride, start + (n - 1) * stride):
+        words[i] = words[i + stride]
+    arena.count[user, kind] = n - 1
+
+
+@njit(cache=True, nogil=True)
+def first_at(words: NDArray[np.int64], start: int, n: int, stride: int, field: int, key: int) -> int:
+    """Index of the first record whose word `field` is >= key, in a list sorted by it."""
+    low = 0
+    high = n
+    while low < high:
+        middle = (low + high) >> 1
+        if words[start + middle * stride + field] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def touch(touched: Touched, user: int, day: int) -> None:
+    """Note that the user's segment of this day has changed."""
+    if touched.periods[user] == 0:
+        touched.users[touched.count[0]] = user
+        touched.count[0] += 1
+    touched.periods[user] |= np.uint64(1) << np.uint64((day >> PERIOD_SHIFT) & 63)
+
+
+@njit(cache=True, nogil=True)
+def put_cell(ledger: Ledger, user: int, word0: int, product: int) -> int:
+    """Join a cell (word0 with its action bits); its position if it is new, else -1."""
+    arena = ledger.arena
+    words = arena.words
+    start = arena.start[user, CELLS]
+    n = arena.count[user, CELLS]
+    key = word0 & ~np.int64(ACTION_MASK)
+    i = np.int64(n)
+    # Live events append: look at the end first.
+    if n > 0 and words[start + 2 * (n - 1)] >= key:
+        i = first_at(words, start, n, 2, 0, key)
+        while i < n and words[start + 2 * i] & ~np.int64(ACTION_MASK) == key and words[start + 2 * i + 1] < product:
+            i += 1
+        if i < n and words[start + 2 * i] & ~np.int64(ACTION_MASK) == key and words[start + 2 * i + 1] == product:
+            joined = words[start + 2 * i] | word0
+            if joined != words[start + 2 * i]:
+                words[start + 2 * i] = joined
+                touch(ledger.touched, user, word0 >> DAY_SHIFT)
+            return np.int64(-1)
+    at = open_hole(arena, user, CELLS, i)
+    words[at] = word0
+    words[at + 1] = product
+    touch(ledger.touched, user, word0 >> DAY_SHIFT)
+    return i
+
+
+@njit(cache=True, nogil=True)
+def find_by_id(arena: Arena, user: int, kind: int, high: int, low: int) -> int:
+    """Position of the line or refund with this 128-bit identity, -1 without one."""
+    start = arena.start[user, kind]
+    stride = _STRIDE[kind]
+    words = arena.words
+    for i in range(arena.count[user, kind]):
+        at = start + i * stride
+        if words[at + 1] == low and words[at] == high:
+            return np.int64(i)
+    return np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def compare_bytes(
+    a: NDArray[np.uint8], a_start: int, a_length: int, b: NDArray[np.uint8], b_start: int, b_length: int
+) -> int:
+    """-1, 0 or 1, as byte strings compare."""
+    for k in range(min(a_length, b_length)):
+        x = a[a_start + k]
+        y = b[b_start + k]
+        if x != y:
+            return -1 if x < y else 1
+    return 0 if a_length == b_length else (-1 if a_length < b_length else 1)
+
+
+@njit(cache=True, nogil=True)
+def is_newer(
+    ledger: Ledger, at: int, time_ms: int, buffer: NDArray[np.uint8], event_id: NDArray[np.int32], raw: NDArray[np.int32]
+) -> bool:
+    """Whether (time, event id, raw bytes) beats the version recorded at word `at`."""
+    words = ledger.arena.words
+    if time_ms != words[at + V_TIME]:
+        return time_ms > words[at + V_TIME]
+    blob = words[at + V_BLOB] * 8
+    id_length = words[at + V_LENGTHS] & ID_LENGTH_MASK
+    order = compare_bytes(buffer, event_id[0], event_id[1], ledger.blobs.bytes, blob, id_length)
+    if order == 0:
+        raw_length = words[at + V_LENGTHS] >> 16
+        order = compare_bytes(buffer, raw[0], raw[1], ledger.blobs.bytes, blob + id_length, raw_length)
+    return order > 0
+
+
+@njit(cache=True, nogil=True)
+def word_at(blobs: NDArray[np.uint8], address: int) -> int:
+    """The free-list link kept in the first bytes of a free blob block."""
+    link = np.int64(0)
+    for k in range(8):
+        link |= np.int64(blobs[address * 8 + k]) << (8 * k)
+    return link
+
+
+@njit(cache=True, nogil=True)
+def new_blob(blobs: Blobs, length: int) -> int:
+    """Address (in words of 8 bytes) of a block for a blob of so many bytes."""
+    c = size_class((length + 7) >> 3)
+    return take_block(blobs.heads, c, word_at(blobs.bytes, blobs.heads[_FREE + c]))
+
+
+@njit(cache=True, nogil=True)
+def free_blob(blobs: Blobs, address: int, length: int) -> None:
+    """Give a blob's block back."""
+    c = size_class((length + 7) >> 3)
+    for k in range(8):
+        blobs.bytes[address * 8 + k] = np.uint8((blobs.heads[_FREE + c] >> (8 * k)) & 255)
+    blobs.heads[_FREE + c] = address
+
+
+@njit(cache=True, nogil=True)
+def blob_length(lengths: int) -> int:
+    """Bytes of a version's blob: event id, then raw bytes."""
+    return (lengths & ID_LENGTH_MASK) + (lengths >> 16)
+
+
+@njit(cache=True, nogil=True)
+def set_version(
+    ledger: Ledger, at: int, time_ms: int, buffer: NDArray[np.uint8], event_id: NDArray[np.int32], raw: NDArray[np.int32]
+) -> None:
+    """Record (time, event id, raw bytes) at word `at`; a former blob must have been freed."""
+    words = ledger.arena.words
+    target = ledger.blobs.bytes
+    blob = new_blob(ledger.blobs, np.int64(event_id[1]) + raw[1])
+    words[at + V_TIME] = time_ms
+    words[at + V_BLOB] = blob
+    words[at + V_LENGTHS] = np.int64(event_id[1]) | (np.int64(raw[1]) << 16)
+    b = blob * 8
+    for k in range(event_id[1]):
+        target[b + k] = buffer[event_id[0] + k]
+    b += event_id[1]
+    for k in range(raw[1]):
+        target[b + k] = buffer[raw[0] + k]
+
+
+@njit(cache=True, nogil=True)
+def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
+    """(amount, quantity) of the line at word `at` that count, after all refunds known for it: sums are clipped, not each.
+
+    A refund without amount and quantity takes the whole line; one in another currency than the line's takes nothing.
+    """
+    words = arena.words
+    amount = words[at + L_AMOUNT]
+    quantity = words[at + L_QUANTITY]
+    currency = words[at + L_PRODUCT] >> CURRENCY_SHIFT
+    start = arena.start[user, REFUNDS]
+    for i in range(arena.count[user, REFUNDS]):
+        r = start + i * 11
+        if words[r + R_LINE] != words[at + L_ID] or words[r + R_LINE + 1] != words[at + L_ID + 1]:
+            continue
+        other = words[r + R_DAY] >> CURRENCY_SHIFT
+        if other != 0 and other != currency:
+            continue
+        if words[r + R_AMOUNT] == ABSENT and words[r + R_QUANTITY] == ABSENT:
+            return np.int64(0), np.int64(0)
+        amount -= max(words[r + R_AMOUNT], 0)
+        quantity -= max(words[r + R_QUANTITY], 0)
+    # No items left: no purchase any more, and its money is gone with it.
+    if quantity <= 0:
+        return np.int64(0), np.int64(0)
+    return max(amount, np.int64(0)), quantity

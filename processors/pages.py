@@ -1,0 +1,197 @@
+"""Difference pages on the wire: the newest page of every partition, added up, is the scope's page (docs/concepts/pages.md).
+
+Key: `scope|partition|page`; the page number is its first day / 8, `base` for what lies before the floor. Value:
+
+    version, number of windows, floor (4 bytes; of a base: pages before this day are in it), lanes, CRC-32 (4 bytes)
+
+A lane is a currency (length and bytes; none for the counts), the number of its entries and the entries: the gap to the next
+position and the difference, as varints (LEB128, differences zigzag). Positions run over [day][counter][window], in a base over
+[counter][window]. Lanes are in the order of their currencies, so equal counters have equal bytes. A page without entries is a
+tombstone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.checksum import crc32
+from processors.counters import (
+    BASE_PAGE,
+    N_COUNTS,
+    N_MONEY,
+    PAGE_DAYS,
+    PAGE_SHIFT,
+    Counters,
+    floor_day,
+)
+from processors.names import Table
+
+VERSION = 1
+_HEAD = 6
+MAX_PAGE_BYTES = 1 << 16
+
+
+class PageError(ValueError):
+    """A page record that this version cannot read."""
+
+
+@njit(cache=True, nogil=True)
+def _put_varint(out: NDArray[np.uint8], top: int, value: int) -> int:
+    while value >= 128:
+        out[top] = np.uint8((value & 127) | 128)
+        value >>= 7
+        top += 1
+    out[top] = np.uint8(value)
+    return top + 1
+
+
+@njit(cache=True, nogil=True)
+def _put_lane(
+    out: NDArray[np.uint8], top: int, values: NDArray[np.int64], at: int, length: int, name: NDArray[np.uint8]
+) -> int:
+    """Encode the nonzero entries of values[at : at + length]; returns the new top, unchanged if there are none."""
+    entries = 0
+    for k in range(length):
+        entries += values[at + k] != 0
+    if entries == 0:
+        return top
+    out[top] = len(name)
+    top += 1
+    for k in range(len(name)):
+        out[top] = name[k]
+        top += 1
+    top = _put_varint(out, top, entries)
+    last = 0
+    for k in range(length):
+        value = values[at + k]
+        if value != 0:
+            top = _put_varint(out, top, k - last)
+            top = _put_varint(out, top, (value << 1) if value >= 0 else (((-value) << 1) - 1))
+            last = k
+    return top
+
+
+@njit(cache=True, nogil=True)
+def _put_row(
+    c: Counters, row: int, n: int, page: int, name: NDArray[np.uint8], out: NDArray[np.uint8], top: int
+) -> int:
+    length = n * len(c.windows)
+    if page == BASE_PAGE:
+        return _put_lane(out, top, c.base[row], 0, length, name)
+    at = np.int64(c.table[row, page & (c.table.shape[1] - 1)]) * 8
+    if at == 0:
+        return top
+    return _put_lane(out, top, c.words, at, PAGE_DAYS * length, name)
+
+
+@njit(cache=True, nogil=True)
+def encode_pages(
+    c: Counters, scopes: NDArray[np.int64], pages: NDArray[np.int64], currencies: Table, order: NDArray[np.int64],
+    out: NDArray[np.uint8], end: NDArray[np.int64],
+) -> None:
+    """Encode page pages[i] of counts row scopes[i] into out[end[i] : end[i + 1]]; an empty page takes no bytes.
+
+    `order` lists the currencies' numbers in the order of their names.
+    """
+    top = np.int64(0)
+    for i in range(len(scopes)):
+        begin = top
+        out[top] = VERSION
+        out[top + 1] = len(c.windows)
+        floor = c.control[0] if pages[i] == BASE_PAGE else 0
+        for k in range(4):
+            out[top + 2 + k] = (floor >> (8 * k)) & 255
+        top += _HEAD
+        top = _put_row(c, scopes[i], N_COUNTS, pages[i], currencies.text[:0], out, top)
+        for currency in order:
+            money = c.rows.next_money[scopes[i]]
+            while money != 0 and c.rows.key[money] != currency:
+                money = c.rows.next_money[money]
+            if money != 0:
+                name = currencies.text[currencies.start[currency] : currencies.start[currency + 1]]
+                top = _put_row(c, money, N_MONEY, pages[i], name, out, top)
+        if top == begin + _HEAD and pages[i] != BASE_PAGE:
+            top = begin
+        else:
+            check = crc32(out, begin, top)
+            for k in range(4):
+                out[top + k] = (check >> (8 * k)) & 255
+            top += 4
+        end[i + 1] = top
+
+
+@njit(cache=True, nogil=True)
+def _get_varint(text: NDArray[np.uint8], top: int) -> tuple[int, int]:
+    value = np.int64(0)
+    shift = 0
+    while text[top] >= 128:
+        value |= np.int64(text[top] & 127) << shift
+        shift += 7
+        top += 1
+    return value | (np.int64(text[top]) << shift), top + 1
+
+
+@njit(cache=True, nogil=True)
+def _get_lane(text: NDArray[np.uint8], top: int, out: NDArray[np.int64]) -> int:
+    """Add a lane's entries into `out`, flat over its positions; returns the new top."""
+    entries, top = _get_varint(text, top)
+    k = np.int64(0)
+    for _ in range(entries):
+        gap, top = _get_varint(text, top)
+        value, top = _get_varint(text, top)
+        k += gap
+        out[k] += (value >> 1) if value & 1 == 0 else -((value + 1) >> 1)
+    return top
+
+
+class Page(NamedTuple):
+    """A decoded page."""
+
+    floor: int
+    """Of a base: the day before which everything is in it; 0 otherwise."""
+    lanes: dict[str, NDArray[np.int64]]
+    """Currency ("" for the counts) → [days, counters, windows] differences; one "day" in a base."""
+
+
+def decode_page(value: bytes, windows: int, *, base: bool) -> Page:
+    """The page that a record holds. Raises PageError for another version, other windows or a broken checksum."""
+    text = np.frombuffer(value, np.uint8)
+    if len(text) < _HEAD + 4 or text[0] != VERSION:
+        raise PageError(f"page record of {len(text)} bytes has version {text[0] if len(text) else 'none'}, not {VERSION}")
+    if text[1] != windows:
+        raise PageError(f"page record has {text[1]} windows, expected {windows}: SMART_WINDOWS changed without a rebuild")
+    end = len(text) - 4
+    if crc32(text, 0, end) != int.from_bytes(value[end:], "little"):
+        raise PageError("page record has a wrong checksum")
+    days, top, lanes = (1 if base else PAGE_DAYS), _HEAD, {}
+    while top < end:
+        length = int(text[top])
+        name = value[top + 1 : top + 1 + length].decode()
+        lane = np.zeros(days * (N_MONEY if name else N_COUNTS) * windows, np.int64)
+        top = int(_get_lane(text, top + 1 + length, lane))
+        lanes[name] = lane.reshape(days, -1, windows)
+    return Page(int.from_bytes(value[2:_HEAD], "little"), lanes)
+
+
+def page_key(scope: bytes, partition: int, page: int) -> bytes:
+    """Key of a partition's page record."""
+    return b"%b|%d|%b" % (scope, partition, b"base" if page == BASE_PAGE else b"%d" % page)
+
+
+def parse_page_key(key: bytes) -> tuple[bytes, int, int]:
+    """(scope, partition, page number) of a key. Raises PageError."""
+    try:
+        scope, partition, page = key.rsplit(b"|", 2)
+        return scope, int(partition), BASE_PAGE if page == b"base" else int(page)
+    except ValueError as error:
+        raise PageError("page key is not 'scope|partition|page'") from error
+
+
+def page_of(day: int) -> int:
+    """Number of the page that holds a day."""
+    return day >> PAGE_SHIFT
+
+
+__all__ = ["BASE_PAGE", "Page", "PageError", "decode_page", "encode_pages", "floor_day", "page_key", "page_of", "parse_page_key"]

@@ -1,0 +1,494 @@
+"""One partition's world: the ledgers of its users, the counters over them, and both as durable records.
+
+A `Partition` is what a worker keeps for each source partition that it owns, and what a backtest keeps for all. It takes
+decoded batches, in any order and any number of times, and answers with records: changed ledger segments, new dictionary
+entries, changed difference pages. It does no I/O and reads no clock: the date that it works towards is handed in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.calendar import DAY_MS, Zones, date_of
+from processors.counters import (
+    BRAND,
+    KEY_SHOP_SHIFT,
+    KEY_VALUE_MASK,
+    KIND_SHIFT,
+    MARKET,
+    MARKET_CATEGORY,
+    N_COUNTS,
+    N_KINDS,
+    N_MONEY,
+    PAGE_DAYS,
+    SHOP,
+    SHOP_BRAND,
+    SHOP_CATEGORY,
+    SHOP_CHANNEL_1,
+    SHOP_CHANNEL_2,
+    SHOP_ITEM,
+    Counters,
+    dirty_count,
+    find_row,
+    floor_day,
+    new_counters,
+    raise_floor,
+    read_series,
+    row_count,
+    scope_key,
+    take_dirty,
+    with_room,
+)
+from processors.decode.columns import ORDER_ID, Decoded
+from processors.facets import DICTIONARIES, Dictionaries
+from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
+from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, PERIOD_SHIFT, REFUNDS, new_ledger
+from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
+from processors.pool import reserve
+from processors.segments import (
+    BAD_CHECKSUM,
+    BAD_KEY,
+    BAD_VERSION,
+    KEY_HEAD,
+    TRUNCATED,
+    Records,
+    encode_touched,
+    line_identities,
+    load_segments,
+)
+from schemas.durable import DictionaryEntry, DurableError, decode_entry, encode_entry, is_entry
+from schemas.scopes import Scope
+
+KINDS = {
+    "shop": (SHOP,),
+    "category": (SHOP_CATEGORY,),
+    "item": (SHOP_ITEM,),
+    "brand": (SHOP_BRAND,),
+    "channel": (SHOP_CHANNEL_1, SHOP_CHANNEL_2),
+    "market": (MARKET,),
+    "market-category": (MARKET_CATEGORY,),
+    "brand-wide": (BRAND,),
+}
+"""Words for what scopes are kept → kinds of counter rows."""
+
+_CROSSED_WITH = {
+    SHOP_CATEGORY: "category",
+    SHOP_ITEM: "item",
+    SHOP_BRAND: "brand",
+    SHOP_CHANNEL_1: "channel",
+    SHOP_CHANNEL_2: "channel",
+    BRAND: "brand",
+    MARKET_CATEGORY: "category",
+}
+_AHEAD_DAYS = 366 + 2 * PAGE_DAYS
+"""A fact of today changes T up to a year ahead."""
+_FLOOR_STEP_DAYS = 64
+"""The floor rises in steps, so that bases change a few times a year."""
+_FAULTS = {TRUNCATED: "is cut off", BAD_VERSION: "has another version", BAD_CHECKSUM: "has a wrong checksum", BAD_KEY: "has a bad key"}
+
+
+@dataclass(frozen=True)
+class CoreConfig:
+    """What a partition keeps. Days, not dates: windows are at most 365."""
+
+    windows: tuple[int, ...] = (1, 7, 30, 365)
+    scopes: frozenset[str] = frozenset({"shop", "market"})
+    default_zone: str = "Asia/Shanghai"
+    horizon_days: int = 731
+    """T from today − horizon on can be asked."""
+    ring_days: int = 2048
+    """Days that pages can cover at a time; a power of two above horizon + 446."""
+    activity_days: int | None = 1096
+    """Activity older than this is not kept; None keeps all."""
+    purchase_days: int | None = 1460
+    max_users: int = 1 << 22
+    max_shops: int = MAX_SHOPS - 2
+    max_channels: int = 1000
+    max_names: int = 1 << 22
+    max_products: int = 1 << 24
+    max_rows: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        if not self.windows or not all(1 <= w <= 365 for w in self.windows):
+            raise ValueError(f"windows must be 1 to 365 days, got {self.windows}")
+        unknown = self.scopes - KINDS.keys()
+        if unknown:
+            raise ValueError(f"unknown scopes {sorted(unknown)}: expected some of {', '.join(KINDS)}")
+        if self.max_channels > MAX_CHANNELS - 2 or self.max_shops > MAX_SHOPS - 2:
+            raise ValueError(f"at most {MAX_CHANNELS - 2} channels and {MAX_SHOPS - 2} shops fit a ledger cell")
+
+    @property
+    def mask(self) -> int:
+        """One bit a kept kind of counter rows."""
+        return sum(1 << kind for word in self.scopes for kind in KINDS[word])
+
+
+class Sizes(NamedTuple):
+    """How much a partition holds."""
+
+    users: int
+    cells: int
+    lines: int
+    refunds: int
+    names: int
+    rows: int
+    bytes: int
+
+
+class Partition:
+    """Ledgers, dictionaries and counters of one partition.
+
+    `zone_of` tells a shop's zone at its first event; it is fixed from then on.
+    """
+
+    def __init__(
+        self, config: CoreConfig, today: int, *, number: int = 0, zone_of: Callable[[str], str | None] | None = None
+    ) -> None:
+        self.config = config
+        self.number = number
+        self.today = today
+        """The day number towards which pages are kept; only rises."""
+        self.first_day = 0
+        """The first business day with data, 0 while there is none."""
+        self.last_day = 0
+        self.dictionaries = Dictionaries(
+            users=config.max_users,
+            shops=config.max_shops,
+            channels=config.max_channels,
+            names=config.max_names,
+            products=config.max_products,
+        )
+        self.zones = Zones()
+        self._zone_of = zone_of or (lambda _shop: None)
+        self._zone_names: dict[int, str] = {}
+        self._shop_zone = np.zeros(64, np.int32)
+        self._shops_zoned = 0
+        self._ledger = new_ledger(config.max_users + 2, 1 << 33, 1 << 33)
+        self._scratch = Scratch(np.zeros(64, np.int64), np.zeros(64, np.int64))
+        self._known_lines = 0
+        self._around = np.zeros(N_KINDS, np.int64), np.zeros(N_KINDS, np.int64)
+        self._counters = self._fresh_counters(self._floor_for(today))
+        self._row_names: list[bytes] = [b""]
+        self._written = {**{kind: 1 for kind in DICTIONARIES}, "product": 1}  # number 1, `_other`, is known everywhere
+        self._room: Records | None = None
+        self._page_room: NDArray[np.uint8] | None = None
+
+    # ------------------------------------------------------------------ folding
+
+    def fold(self, decoded: Decoded) -> None:
+        """Join a batch of events. Idempotent; the order of events and the cuts between batches change nothing."""
+        if not len(decoded):
+            return
+        names = self.dictionaries.intern(decoded)
+        self._zone_new_shops()
+        latest = int(decoded.event_ms.max()) // DAY_MS + 3
+        if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
+            self.advance(latest)
+        self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * len(decoded))
+        self._room_for_lines(int((decoded.spans[:, ORDER_ID, 1] > 0).sum()))
+        batch = Batch(
+            *names, decoded.action, decoded.event_ms, decoded.quantity, decoded.amount_minor, decoded.spans, decoded.raw,
+            decoded.buffer,
+        )
+        marks = self._marks()
+        done = 0
+        while True:
+            done = fold_batch(
+                self._counters, self._ledger, self.dictionaries.facets, self._scratch, self.zones.arrays, self._shop_zone,
+                batch, done, self.config.mask, *self._around, marks,
+            )
+            if done == len(decoded):
+                break
+            self._grow_scratch(2 * len(self._scratch.day))
+        self.first_day, self.last_day = int(marks[2]), int(marks[3])
+
+    def advance(self, today: int) -> None:
+        """The date has come: T older than the horizon are forgotten, in steps of 64 days."""
+        self.today = max(self.today, today)
+        floor = self._floor_for(self.today)
+        if floor > floor_day(self._counters):
+            raise_floor(self._counters, floor)
+
+    # ------------------------------------------------------------------ durable records
+
+    def take_records(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """(key, value or None for a tombstone) of everything that changed since the last take.
+
+        Dictionary entries come first, then ledger segments, each at most once.
+        """
+        yield from self._take_entries()
+        touched = self._ledger.touched
+        if not touched.count[0]:
+            return
+        if self._room is None:
+            capacity = 1 << 16
+            self._room = Records(
+                reserve((capacity * 1024,), np.uint8),
+                np.zeros(capacity + 1, np.int64),
+                reserve((1 << 30,), np.int64),
+                np.zeros(capacity + 1, np.int64),
+            )
+        while touched.count[0]:
+            n = encode_touched(self._ledger, self.dictionaries.users.table, self.last_day >> PERIOD_SHIFT, self._room)
+            yield from _cut(self._room, n)
+
+    def take_pages(self, through_day: int) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """(scope name, key, value or None) of every page changed since the last take whose first day has come."""
+        count = dirty_count(self._counters)
+        if not count:
+            return
+        scopes, pages = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        taken = take_dirty(self._counters, page_of(through_day), scopes, pages)
+        if self._page_room is None:
+            self._page_room = reserve((MAX_PAGE_BYTES << 14,), np.uint8)
+        currency = self.dictionaries.currency
+        order = np.array([n for _, n in sorted((currency.name(n), n) for n in range(1, len(currency) + 1))], np.int64)
+        step = 1024
+        for i in range(0, taken, step):
+            end = np.zeros(len(scopes[i : min(i + step, taken)]) + 1, np.int64)
+            some, numbers = scopes[i : min(i + step, taken)], pages[i : min(i + step, taken)]
+            encode_pages(self._counters, some, numbers, currency.table, order, self._page_room, end)
+            encoded = self._page_room[: end[-1]].tobytes()
+            ends = end.tolist()
+            for k, (row, page) in enumerate(zip(some.tolist(), numbers.tolist(), strict=True)):
+                name = self._name_of(row)
+                value = encoded[ends[k] : ends[k + 1]]
+                yield name, page_key(name, self.number, page), value or None
+
+    def load(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Take in changelog records, in the order of the log. Raises DurableError for a record that cannot be read.
+
+        Call `rebuild` when all are loaded.
+        """
+        segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_entry(k)]
+        if len(segments) < len(keys):
+            for key, value in zip(keys, values, strict=True):
+                if is_entry(key) and value is not None:
+                    self._load_entry(decode_entry(key, value))
+        if not segments:
+            return
+        key_end = np.cumsum([0, *(len(k) for k, _ in segments)], dtype=np.int64)
+        value_end = np.cumsum([0, *(len(v) >> 3 if v else 0 for _, v in segments)], dtype=np.int64)
+        joined = b"".join(k for k, _ in segments)
+        words = np.frombuffer(b"".join(v[: len(v) & ~7] for _, v in segments if v), np.int64)
+        self.dictionaries.users.make_room(len(segments), len(joined))
+        at, verdict = load_segments(
+            self._ledger, self.dictionaries.users.table, np.frombuffer(joined, np.uint8), key_end, words, value_end
+        )
+        if verdict in _FAULTS:
+            raise DurableError(f"changelog record {at} of {len(segments)} {_FAULTS[verdict]}: restore the changelog topic")
+        periods = [int.from_bytes(k[1:KEY_HEAD], "big") for k, v in segments if v]
+        self.last_day = max([self.last_day, *(((p + 1) << PERIOD_SHIFT) - 1 for p in periods)])
+
+    def rebuild(self) -> None:
+        """Counters, and what else follows from the ledgers, from the ledgers alone."""
+        users = len(self.dictionaries.users)
+        self._grow_scratch(int(most_lines(self._ledger.arena, users)) + 2)
+        identities = np.zeros((int(self._ledger.arena.count[: users + 1, LINES].sum()), 3), np.int64)
+        line_identities(self._ledger.arena, users, identities)
+        self._known_lines = 0
+        self._scratch = self._scratch._replace(lines=np.zeros(64, np.int64))
+        self._room_for_lines(len(identities))
+        note_lines(self._scratch.lines, identities)
+        self._counters = self._fresh_counters(self._floor_for(self.today))
+        self._row_names = [b""]
+        # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
+        self._recount(users)
+
+    # ------------------------------------------------------------------ reading
+
+    def scopes(self) -> Iterator[tuple[Scope, list[str]]]:
+        """All scopes with a row, and the currencies in which each has money."""
+        rows = self._counters.rows
+        for row in range(1, row_count(self._counters)):
+            if rows.parent[row] == row:
+                yield self._scope_of(row), self._currencies(row)
+
+    def currencies(self, scope: Scope) -> list[str]:
+        """The currencies in which a scope has (or had) money, ascending."""
+        row = self._row_of(scope)
+        return self._currencies(row) if row else []
+
+    def counts(self, scope: Scope, first_day: int, last_day: int) -> NDArray[np.int64]:
+        """[T, 6, windows] S, S_existing, B, B_existing, items, buyer days for every T in first … last day."""
+        return self._series(self._row_of(scope), N_COUNTS, first_day, last_day)
+
+    def money(self, scope: Scope, currency: str, first_day: int, last_day: int) -> NDArray[np.int64]:
+        """[T, 2, windows] GMV and GMV_existing, minor units, for every T in first … last day."""
+        row, number = self._row_of(scope), self.dictionaries.currency.get(currency.encode())
+        money = 0
+        if row and number:
+            rows = self._counters.rows
+            money = int(rows.next_money[row])
+            while money and rows.key[money] != number:
+                money = int(rows.next_money[money])
+        return self._series(money, N_MONEY, first_day, last_day)
+
+    def zone_of_shop(self, shop: str) -> str:
+        """The zone in which a shop's dates are taken; the default zone for a shop without events."""
+        number = self.dictionaries.shop.get(shop.encode())
+        return self._zone_names.get(number, self.config.default_zone)
+
+    def sizes(self) -> Sizes:
+        """How much the partition holds; bytes are those in use by ledgers, blobs, counters and names."""
+        users = len(self.dictionaries.users)
+        counts = self._ledger.arena.count[: users + 1].sum(axis=0, dtype=np.int64)
+        names = sum(len(self.dictionaries.named(kind)) for kind in DICTIONARIES) + int(self.dictionaries.products.count[0])
+        used = int(self._ledger.arena.heads[0] + self._ledger.blobs.heads[0] + self._counters.control[2]) * 8
+        used += int(self.dictionaries.users.table.start[users + 1])
+        return Sizes(
+            users, int(counts[CELLS]), int(counts[LINES]), int(counts[REFUNDS]), names, row_count(self._counters) - 1, used
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _floor_for(self, today: int) -> int:
+        return max(0, (today - self.config.horizon_days) // _FLOOR_STEP_DAYS * _FLOOR_STEP_DAYS)
+
+    def _fresh_counters(self, floor: int) -> Counters:
+        c = self.config
+        return new_counters(c.windows, floor, c.ring_days, c.max_rows, 1 << 33)
+
+    def _marks(self) -> NDArray[np.int64]:
+        """First days kept of activity and of purchases, first and last day seen."""
+        c = self.config
+        return np.array(
+            [
+                0 if c.activity_days is None else self.today - c.activity_days,
+                0 if c.purchase_days is None else self.today - c.purchase_days,
+                self.first_day,
+                self.last_day,
+            ],
+            np.int64,
+        )
+
+    def _grow_scratch(self, lines: int) -> None:
+        if lines > len(self._scratch.day):
+            self._scratch = self._scratch._replace(day=np.zeros(2 * lines, np.int64))
+
+    def _room_for_lines(self, new: int) -> None:
+        self._known_lines += new
+        if 2 * self._known_lines > len(self._scratch.lines):
+            size = 1 << int(4 * self._known_lines).bit_length()
+            lines = np.zeros(size, np.int64)
+            old = self._scratch.lines[self._scratch.lines != 0]
+            reinsert(old, lines)
+            self._scratch = self._scratch._replace(lines=lines)
+
+    def _zone_new_shops(self) -> None:
+        shops = self.dictionaries.shop
+        while self._shops_zoned < len(shops):
+            self._shops_zoned += 1
+            shop = self._shops_zoned
+            if shop not in self._zone_names:
+                self._zone_names[shop] = self._zone_of(shops.name(shop).decode()) or self.config.default_zone
+            if shop >= len(self._shop_zone):
+                self._shop_zone = np.resize(self._shop_zone, 2 * len(self._shop_zone))
+            self._shop_zone[shop] = self.zones.number(self._zone_names[shop])
+
+    def _take_entries(self) -> Iterator[tuple[bytes, bytes]]:
+        for kind in DICTIONARIES:
+            names = self.dictionaries.named(kind)
+            for offset, name in enumerate(names.names(self._written[kind]), self._written[kind] + 1):
+                zone = self._zone_names.get(offset, "") if kind == "shop" else ""
+                yield encode_entry(DictionaryEntry(kind, offset, name.decode(), zone=zone))
+            self._written[kind] = len(names)
+        products = self.dictionaries.products
+        for number in range(self._written["product"] + 1, int(products.count[0]) + 1):
+            item, category, brand = products.triple[number].tolist()
+            yield encode_entry(DictionaryEntry("product", number, triple=(item, category, brand)))
+        self._written["product"] = int(products.count[0])
+
+    def _load_entry(self, entry: DictionaryEntry) -> None:
+        if entry.kind == "product":
+            number = self.dictionaries.product(*entry.triple)
+        else:
+            number = self.dictionaries.named(entry.kind).number(entry.name.encode())
+        if number != entry.number:
+            raise DurableError(f"dictionary entry {entry.kind} {entry.number} came as {number}: restore the changelog topic")
+        self._written[entry.kind] = max(self._written[entry.kind], number)
+        if entry.kind == "shop" and entry.zone:
+            self._zone_names[number] = entry.zone
+            self._zone_new_shops()
+
+    def _recount(self, users: int) -> None:
+        arena = self._ledger.arena
+        # The counters' hash table grows between slices of users, never inside the kernel.
+        per_user = np.maximum(arena.count[: users + 1, CELLS] + arena.count[: users + 1, LINES], 1).astype(np.int64)
+        kinds = 2 * self.config.mask.bit_count()
+        slice_end = np.searchsorted(np.cumsum(per_user) // 100_000, np.arange(0, int(per_user.sum()) // 100_000 + 1), "right")
+        first = 1
+        for end in slice_end.tolist():
+            if end <= first:
+                continue
+            self._counters = with_room(self._counters, kinds * int(per_user[first:end].sum()))
+            recount(
+                self._counters, arena, self.dictionaries.facets, self._scratch.day, first, end, self.config.mask, *self._around
+            )
+            first = end
+
+    def _name_of(self, row: int) -> bytes:
+        while len(self._row_names) <= row:
+            number = len(self._row_names)
+            own = self._counters.rows.parent[number] == number
+            self._row_names.append(self._scope_of(number).name.encode() if own else b"")
+        return self._row_names[row]
+
+    def _scope_of(self, row: int) -> Scope:
+        key = int(self._counters.rows.key[row])
+        kind, shop, value = key >> KIND_SHIFT, key >> KEY_SHOP_SHIFT & MAX_SHOPS, key & KEY_VALUE_MASK
+        cross = _CROSSED_WITH.get(kind, "")
+        return Scope(
+            self.dictionaries.shop.name(shop).decode() if shop else None,
+            cross,
+            self.dictionaries.named(cross).name(value).decode() if cross else "",
+        )
+
+    def _row_of(self, scope: Scope) -> int:
+        shop = value = 0
+        if scope.shop is not None:
+            shop = self.dictionaries.shop.get(scope.shop.encode())
+        if scope.kind in DICTIONARIES:
+            value = self.dictionaries.named(scope.kind).get(scope.value.encode())
+        if (scope.shop is not None and not shop) or (scope.kind and not value):
+            return 0
+        return int(find_row(self._counters.rows, scope_key(_kind_of(scope), shop, value)))
+
+    def _currencies(self, row: int) -> list[str]:
+        rows, found = self._counters.rows, []
+        money = int(rows.next_money[row])
+        while money:
+            found.append(self.dictionaries.currency.name(int(rows.key[money])).decode())
+            money = int(rows.next_money[money])
+        return sorted(found)
+
+    def _series(self, row: int, n: int, first_day: int, last_day: int) -> NDArray[np.int64]:
+        floor = floor_day(self._counters)
+        if first_day < floor - 1 or last_day >= floor + self.config.ring_days:
+            last = date_of(floor + self.config.ring_days - 1)
+            raise ValueError(f"T from {date_of(max(floor - 1, 1))} to {last} can be asked, not {first_day}…{last_day}")
+        out = np.zeros((last_day - first_day + 1, n, len(self.config.windows)), np.int64)
+        if row:
+            read_series(self._counters, row, n, first_day, last_day, out)
+        return out
+
+
+def _kind_of(scope: Scope) -> int:
+    if scope.shop is None:
+        return {"": MARKET, "brand": BRAND, "category": MARKET_CATEGORY}[scope.kind]
+    if scope.kind == "channel":
+        return SHOP_CHANNEL_2 if "/" in scope.value else SHOP_CHANNEL_1
+    return {"": SHOP, "category": SHOP_CATEGORY, "item": SHOP_ITEM, "brand": SHOP_BRAND}[scope.kind]
+
+
+def _cut(room: Records, n: int) -> Iterable[tuple[bytes, bytes | None]]:
+    """The first n encoded records as bytes."""
+    key_end, value_end = room.key_end[: n + 1].tolist(), (room.value_end[: n + 1] * 8).tolist()
+    keys, values = room.keys[: key_end[n]].tobytes(), room.words[: value_end[n] // 8].tobytes()
+    return [(keys[key_end[i] : key_end[i + 1]], values[value_end[i] : value_end[i + 1]] or None) for i in range(n)]
+
+
+__all__ = ["CoreConfig", "Partition", "Sizes"]

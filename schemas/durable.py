@@ -1,0 +1,95 @@
+"""Durable forms besides ledger segments: dictionary entries and a partition's totals.
+
+A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers, an
+entry a record, written once, in the transaction of the first segment that uses it. The totals say how far the source topics
+have been applied and what became of every record; they are in the same transaction too, so accepted + refused = consumed
+survives any crash. Every value begins with a version byte and ends with the CRC-32 of what is before.
+"""
+
+import zlib
+from typing import Final
+
+import msgspec
+
+VERSION: Final = 1
+ENTRY_PREFIX: Final = b"D"
+TOTALS_KEY: Final = b"T"
+
+
+class DurableError(ValueError):
+    """A changelog record that this version cannot read; the worker must not go on from it."""
+
+
+class DictionaryEntry(msgspec.Struct, array_like=True, frozen=True):
+    """A name (or a product: item, category and brand numbers) and its number."""
+
+    kind: str
+    number: int
+    name: str = ""
+    triple: tuple[int, int, int] = (0, 0, 0)
+    zone: str = ""
+
+
+class TopicTotals(msgspec.Struct):
+    """What became of one source topic's records in this partition."""
+
+    next_offset: int = 0
+    """The first offset that has not been applied."""
+    accepted: int = 0
+    refused: dict[str, int] = {}
+    """Refusal code → records."""
+
+
+class Totals(msgspec.Struct):
+    """A partition's durable book-keeping."""
+
+    topics: dict[str, TopicTotals] = {}
+    watermark_ms: int = -1
+    """Greatest applied event time; -1 before the first event."""
+    first_day: int = 0
+    """Day number of the first business date with data, 0 without."""
+    published_through_page: int = -1
+    """Difference pages up to this number have been published."""
+
+
+def _sealed(body: bytes) -> bytes:
+    value = bytes([VERSION]) + body
+    return value + zlib.crc32(value).to_bytes(4, "little")
+
+
+def _opened(value: bytes, what: str) -> bytes:
+    if len(value) < 5 or value[0] != VERSION:
+        raise DurableError(f"{what} has version {value[0] if value else 'none'}, this program reads {VERSION}")
+    if zlib.crc32(value[:-4]) != int.from_bytes(value[-4:], "little"):
+        raise DurableError(f"{what} has a wrong checksum: restore the changelog topic")
+    return value[1:-4]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_entry = msgspec.msgpack.Decoder(DictionaryEntry).decode
+_decode_totals = msgspec.msgpack.Decoder(Totals).decode
+
+
+def is_entry(key: bytes) -> bool:
+    """Whether a changelog key is a dictionary entry's."""
+    return key[:1] == ENTRY_PREFIX
+
+
+def encode_entry(entry: DictionaryEntry) -> tuple[bytes, bytes]:
+    """Key and value of a dictionary entry."""
+    return b"%b%b|%d" % (ENTRY_PREFIX, entry.kind.encode(), entry.number), _sealed(_encode(entry))
+
+
+def decode_entry(key: bytes, value: bytes) -> DictionaryEntry:
+    """The entry of a record. Raises DurableError."""
+    return _decode_entry(_opened(value, f"dictionary entry {key[1:16]!r}"))
+
+
+def encode_totals(totals: Totals) -> tuple[bytes, bytes]:
+    """Key and value of a partition's totals."""
+    return TOTALS_KEY, _sealed(_encode(totals))
+
+
+def decode_totals(value: bytes) -> Totals:
+    """The totals of a record. Raises DurableError."""
+    return _decode_totals(_opened(value, "totals"))
