@@ -40,11 +40,9 @@ class ShopRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.zone not in zone_names():
-            raise ValueError(
-                f"zone {self.zone!r} of shop {self.shop_id!r} is no IANA time zone, such as {DEFAULT_ZONE}"
-            )
+            raise ValueError(f"zone {self.zone!r} of shop {self.shop_id!r} is not an IANA time zone")
         if self.currency is not None and self.currency not in CURRENCY_CODES:
-            raise ValueError(f"currency {self.currency!r} of shop {self.shop_id!r} is no ISO 4217 code, such as CNY")
+            raise ValueError(f"currency {self.currency!r} of shop {self.shop_id!r} is not an ISO 4217 code")
 
     def encode(self) -> bytes:
         """Compact JSON in UTF-8."""

@@ -145,7 +145,7 @@ Quantity = Annotated[
     Meta(
         ge=0,
         le=QUANTITY_MAX,
-        description="Pieces. At least 1 for purchase, cart (default 1) and cart_remove (default 1); 0 is allowed in a refund.",
+        description="Pieces; at least 1 for purchase, cart and cart_remove (which default to 1); a refund may say 0.",
     ),
 ]
 AmountMinor = Annotated[

@@ -1,7 +1,7 @@
 """The factor record: what is published for a scope, a window, a last date and a currency.
 
 One form everywhere: topic `factors.live`, the serving store, the API and the backtest. Compact JSON in this very order
-of fields. Ratios are IEEE doubles of exact integers, `null` where the denominator is 0. Money is in integer minor units.
+of fields. Ratios are IEEE doubles of exact integers, `null` where the denominator is 0. Money is integer minor units.
 """
 
 from __future__ import annotations

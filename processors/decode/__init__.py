@@ -3,3 +3,8 @@
 A numba scanner takes the plainly good records; every other record goes to the plain-Python reference, which alone
 decides refusals. Both agree in every column (tests/processors/decode/).
 """
+
+from processors.decode.columns import Decoded
+from processors.decode.decoder import decode
+
+__all__ = ["Decoded", "decode"]
