@@ -226,7 +226,7 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str | None]:
     """Variables with our prefix that are no setting, each with the setting that may have been meant."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     strangers = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-    return {name: next(iter(difflib.get_close_matches(name, known, 1, 0.8)), None) for name in strangers}
+    return {name: next(iter(difflib.get_close_matches(name, known, 1, 0.9)), None) for name in strangers}
 
 
 def _shown(value: object) -> str:

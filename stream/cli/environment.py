@@ -8,6 +8,7 @@ import os
 import typer
 
 from schemas.settings import Settings, load, unknown_variables
+from stream.local.folder import running_addresses
 
 
 def current_settings() -> Settings:
@@ -19,11 +20,6 @@ def current_settings() -> Settings:
         hint = f"; did you mean {meant}?" if meant else ""
         typer.echo(f"smart: {variable} is no setting{hint} ('smart config' lists them)", err=True)
     settings = load()
-    # `smart config` must work where no stack can run, so its module is imported only where there is a folder.
-    if not settings.data_dir.is_dir():
-        return settings
-    from stream.local.folder import running_addresses
-
     addresses = running_addresses(settings.data_dir)
     if addresses is None:
         return settings
