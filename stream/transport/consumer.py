@@ -1,0 +1,300 @@
+"""Faust's consumer, delivering chunks, and committing offsets only after the transaction that holds their effect.
+
+The commit of one interval: (1) note what is acknowledged, (2) ask the committer for what each owned partition
+publishes and send it in one transaction each, (3) commit the offsets noted. Offsets never overtake the state; a
+failed offset commit is tried again at the next interval, a failed transaction ends the process.
+
+At a rebalance everything acknowledged is committed before the partitions are given up. Sources stay paused until
+recovery is done and each of them has been sought to where it goes on (`seek_sources`): a kept partition behind its
+last acknowledged chunk, a topic that is read from the start at the beginning of its log, any other at the committed
+offset.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, cast
+
+import aiokafka
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+from mode import Service
+from mode.utils.futures import notify
+
+from stream.transport.chunk import Chunk
+from stream.transport.exits import ExitCode, die
+from stream.transport.offsets import Delivery, OffsetBook
+from stream.transport.ownership import Assignment, Ownership
+from stream.transport.private import ack_lock, client_of, driver
+from stream.transport.reconnect import start_patiently
+from stream.transport.topics import TopicsError, check_topics
+from stream.transport.unpack import ChunkFormat
+
+log = logging.getLogger(__name__)
+
+
+class ChunkMessage(ConsumerMessage):
+    """Faust message whose value is a `Chunk` and whose offset is the chunk's `last`."""
+
+    delivery: Delivery | None = None
+
+
+class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that holds the aiokafka consumer."""
+
+    app: Any
+
+    async def on_start(self) -> None:
+        """Connect, waiting for a broker as long as it takes, and check the topics."""
+        options = self.app.options
+        self._consumer = await start_patiently(
+            lambda: self._create_consumer(loop=self.thread_loop), what="consumer", brokers=options.brokers
+        )
+        self.time_started = monotonic()
+        await self._check_topics(options.expected_topics)
+
+    async def _check_topics(self, expected: Mapping[str, int]) -> None:
+        cluster = await client_of(self._ensure_consumer()).fetch_all_metadata()
+        found = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
+        try:
+            check_topics(found, expected)
+        except TopicsError as error:
+            die(ExitCode.CONFIG, str(error))
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf, options = self.app.conf, self.app.options
+        self._assignor = self.app.assignor
+        return aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            partition_assignment_strategy=[self._assignor],
+            key_deserializer=ChunkFormat(options.max_chunk_records, frozenset(self.app.compacted_topics)),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            check_crcs=True,
+            fetch_max_wait_ms=options.fetch_max_wait_ms,
+            fetch_min_bytes=options.fetch_min_bytes,
+            fetch_max_bytes=options.fetch_max_bytes,
+            max_partition_fetch_bytes=options.partition_fetch_bytes,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(end, "") for tp, end in offsets.items()}
+        if not wanted.keys() <= assigned:
+            return False
+        try:
+            await consumer.commit(wanted)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets not committed, the group is rebalancing: %s", error)
+            return False
+        except KafkaError as error:
+            die(ExitCode.TRANSACTION, "offsets cannot be committed", error)
+        return True
+
+    async def committed_offsets(self, tps: set[TP]) -> dict[TP, int | None]:
+        """Committed offset of each partition, None where there is none."""
+        found: dict[TP, int | None] = await self.call_thread(self._committed_offsets, tps)
+        return found
+
+    async def _committed_offsets(self, tps: set[TP]) -> dict[TP, int | None]:
+        consumer = self._ensure_consumer()
+        ordered = sorted(tps)
+        found = await asyncio.gather(*(consumer.committed(TopicPartition(*tp)) for tp in ordered))
+        return dict(zip(ordered, found, strict=True))
+
+    async def seek_to(self, targets: Mapping[TP, int | None]) -> None:
+        """Go on reading at the given offsets; None = at the beginning of the log."""
+        await self.call_thread(self._seek_to, targets)
+
+    async def _seek_to(self, targets: Mapping[TP, int | None]) -> None:
+        consumer = self._ensure_consumer()
+        beginning = [TopicPartition(*tp) for tp, offset in targets.items() if offset is None]
+        for tp, offset in targets.items():
+            if offset is not None:
+                consumer.seek(TopicPartition(*tp), offset)
+        while beginning and not await consumer.seek_to_beginning(*beginning):
+            log.warning("still looking up where %d partitions begin", len(beginning))
+
+
+class ChunkConsumer(driver.Consumer):
+    """The main loop's side of the consumer."""
+
+    app: Any
+    _thread: ChunkConsumerThread
+
+    def __init__(self, transport: Any, callback: Any, *args: Any, **options: Any) -> None:
+        self.ownership = Ownership()
+        self._books: dict[TP, OffsetBook] = defaultdict(OffsetBook)
+        self._is_publishing = False  # between recovery and the next rebalance
+
+        async def deliver(message: ConsumerMessage) -> None:
+            if isinstance(message, ChunkMessage):
+                self._note_delivery(message)
+            await callback(message)
+
+        super().__init__(transport, deliver, *args, **options)
+
+    def _new_consumer_thread(self) -> ChunkConsumerThread:
+        return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # --- delivery ---
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
+        try:
+            return await super()._getmany(active_partitions, timeout)
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a batch that cannot be unpacked would be fetched again for ever
+            die(ExitCode.DATA, "records cannot be read", error)
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        chunk: Chunk = record
+        return ChunkMessage(
+            topic=chunk.topic,
+            partition=chunk.partition,
+            offset=chunk.last,
+            timestamp=chunk.newest_ms / 1000,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=cast("Any", chunk),
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def _note_delivery(self, message: ChunkMessage) -> None:
+        chunk: Chunk = cast("Any", message.value)
+        message.delivery, skipped = self._books[message.tp].deliver(chunk.first, chunk.last)
+        if skipped > 0:
+            log.error(
+                "%s: %d records before offset %d are gone, retention has cut them", message.tp, skipped, chunk.first
+            )
+        elif skipped < 0:
+            log.warning("%s: read again from offset %d on", message.tp, chunk.first)
+
+    def ack(self, message: Any) -> bool:
+        """The effect of the message's chunk is in the state."""
+        with ack_lock:
+            if message.acked and message not in self._unacked_messages:
+                return False
+            message.acked = True
+            self._unacked_messages.discard(message)
+        if message.delivery is not None:
+            self._books[message.tp].acknowledge(message.delivery)
+        notify(self._waiting_for_ack)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Chunks cover the holes before them."""
+
+    def committed_offset(self, tp: TP) -> int | None:
+        """Committed offset (next to read) of a source partition as this worker knows it; None when there is none."""
+        return self._books[tp].committed
+
+    # --- commit ---
+
+    @Service.task
+    async def _commit_handler(self) -> None:
+        interval_s = self.commit_interval
+        due = monotonic() + interval_s
+        while not self.should_stop:
+            await self.sleep(max(0.0, due - monotonic()))
+            await self.commit()
+            due = max(due + interval_s, monotonic())  # a slow commit delays the next one, it is not made up for
+
+    async def force_commit(self, *_args: Any, **_options: Any) -> bool:
+        """One commit of everything; see the module."""
+        noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
+        if self._is_publishing:
+            await asyncio.gather(*(self._publish(partition) for partition in self.ownership.live))
+        if not noted or not await self._thread.commit(noted):
+            return False
+        for tp, end in noted.items():
+            self._books[tp].commit(end)
+        self.app.monitor.on_tp_commit(noted)
+        return True
+
+    async def _publish(self, partition: int) -> None:
+        committer = self.app.committer
+        try:
+            records = await committer.collect(partition)
+        except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
+            die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
+        if await self.app.producer.transactions.send(partition, records):
+            await committer.committed(partition)
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """An agent raised; the agent's own error handler ends the process."""
+
+    # --- rebalance ---
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is acknowledged while the partitions are still ours, then give them up."""
+        self.stop_flow()
+        await self.maybe_wait_for_commit_to_finish()
+        await self.commit()
+        was_publishing, self._is_publishing = self._is_publishing, False
+        if was_publishing:
+            await self.app.committer.revoked()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note what is kept, gained and lost; recovery does the rest."""
+        assignment = self.ownership.assign({tp.partition for tp in assigned}, generation_id)
+        log.info(
+            "generation %d: partitions kept %s, gained %s, lost %s", generation_id,
+            *(sorted(part) for part in (assignment.kept, assignment.gained, assignment.lost)),
+        )  # fmt: skip
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        """Faust seeks while its flow is stopped; the position is set once, when recovery is done (`seek_sources`)."""
+
+    async def seek_sources(self, assignment: Assignment) -> None:
+        """Set every source partition to where it goes on."""
+        tps = self.assignment()
+        committed = await self._thread.committed_offsets(tps)
+        targets: dict[TP, int | None] = {}
+        for tp in tps:
+            done = self._books[tp].done if tp in self._books and tp.partition in assignment.kept else None
+            if done is not None:
+                targets[tp] = done
+            elif tp.topic in self.app.from_start_topics:
+                targets[tp] = None
+            else:
+                targets[tp] = committed[tp]
+        await self._thread.seek_to(targets)
+        for tp in list(self._books.keys() - tps):
+            del self._books[tp]
+        for tp in tps:
+            self._books[tp].seek(targets[tp], committed[tp])
+            self._read_offset[tp] = None
+            self._committed_offset[tp] = committed[tp]
+
+    def start_publishing(self) -> None:
+        """The tables are recovered and the sources sought: from now on each commit publishes."""
+        self._is_publishing = True
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's livelock check knows nothing of chunks; lag is what to watch."""
+
+    async def create_topic(self, *_args: Any, **_options: Any) -> None:
+        """Topics are made by the administrator, never by a worker."""

@@ -1,0 +1,136 @@
+"""The smallest honest user of the transport: counts records per key, exactly, over crashes, zombies and rebalances.
+
+Run as a worker process by the tests: python counting_app.py NAME BROKERS TOPIC PARTITIONS WORKER [session timeout ms]
+Changelog records: b"c" + key → count, b"o" + topic → next offset to apply. Every transaction also writes one record to
+the topic <NAME>-out. A line of JSON on stdout tells of each step.
+"""
+
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+
+from stream.tables.ledgers import LedgerTable
+from stream.transport import BatchApp, Bulk, TransportOptions
+
+
+STDOUT = sys.stdout  # Faust replaces it
+
+
+class Counts:
+    """Counts of one partition, and the offsets they include."""
+
+    def __init__(self):
+        self.counts = defaultdict(int)
+        self.applied = {}
+        self.dirty = set()
+        self.skipped = 0
+
+    def fold(self, chunk):
+        done = self.applied.get(chunk.topic, 0)
+        for offset, key in zip(chunk.offsets, chunk.keys, strict=True):
+            if offset < done:
+                self.skipped += 1
+                continue
+            self.counts[key or b""] += 1
+            self.dirty.add(key or b"")
+        self.applied[chunk.topic] = max(done, chunk.last + 1)
+
+
+class CountingCommitter:
+    """Committer and LedgerStore in one."""
+
+    def __init__(self, name, say):
+        self.name = name
+        self.say = say
+        self.partitions = {}
+        self.committed_to = {}
+
+    # LedgerStore
+    def begin(self, partition):
+        self.partitions[partition] = Counts()
+
+    def load(self, partition, keys, values):
+        state = self.partitions[partition]
+        for key, value in zip(keys, values, strict=True):
+            if key[:1] == b"c":
+                state.counts[key[1:]] = int(value)
+            else:
+                state.applied[key[1:].decode()] = int(value)
+
+    async def finish(self, partition):
+        state = self.partitions[partition]
+        self.say("recovered", partition=partition, total=sum(state.counts.values()), applied=state.applied)
+
+    def drop(self, partition):
+        self.partitions.pop(partition, None)
+
+    # Committer
+    async def assigned(self, partitions, kept):
+        self.say("assigned", partitions=sorted(partitions), kept=sorted(kept))
+
+    async def revoked(self):
+        self.say("revoked")
+
+    async def collect(self, partition):
+        state = self.partitions[partition]
+        if state.applied == self.committed_to.get((partition, id(state))):
+            return []
+        self.committed_to[(partition, id(state))] = dict(state.applied)
+        records = [(b"c" + key, b"%d" % state.counts[key]) for key in state.dirty]
+        records += [(b"o" + topic.encode(), b"%d" % offset) for topic, offset in state.applied.items()]
+        state.dirty.clear()
+        return [
+            Bulk(f"{self.name}-counts-changelog", partition, records),
+            (f"{self.name}-out", partition, [(b"total", b"%d" % sum(state.counts.values()))]),
+        ]
+
+    async def committed(self, partition):
+        if os.environ.get("SAY_COMMITS"):
+            self.say("committed", partition=partition)
+
+
+def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000, **options):
+    def say(what, **facts):
+        print(
+            json.dumps({"at": round(time.time(), 3), "worker": worker, "what": what, **facts}), file=STDOUT, flush=True
+        )
+
+    app = BatchApp(
+        name,
+        options=TransportOptions(
+            brokers=brokers,
+            expected_topics=dict.fromkeys([*topics, f"{name}-counts-changelog", f"{name}-out"], partitions),
+            session_timeout_ms=session_timeout_ms,
+            commit_interval_ms=int(os.environ.get("COMMIT_MS", "250")),
+            **options,
+        ),
+        datadir=f"/tmp/counting-{os.getpid()}",
+    )
+    committer = app.committer = CountingCommitter(name, say)
+    app.tables.add(LedgerTable(app, name="counts", ledger_store=committer))
+    for topic in topics:
+        app.agent(app.chunk_topic(topic))(make_agent(topic, committer))
+
+    @app.on_rebalance_complete.connect
+    async def ready(*_args, **_options):
+        say("ready", partitions=sorted(committer.partitions))
+
+    return app
+
+
+def make_agent(topic, committer):
+    async def fold(stream):
+        async for event in stream.noack().events():
+            committer.partitions[event.value.partition].fold(event.value)
+            event.ack()
+
+    fold.__name__ = "fold_" + topic.replace(".", "_").replace("-", "_")
+    return fold
+
+
+if __name__ == "__main__":
+    name, brokers, topics, partitions, worker, *rest = sys.argv[1:]
+    sys.argv = [sys.argv[0], "worker", "-l", os.environ.get("LOG", "info"), "--without-web"]
+    make_app(name, brokers, topics.split(","), int(partitions), worker, *map(int, rest)).main()
