@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
-from stream.routing import Messages
+from stream.routing import Headers, Messages
 
 
 class Batch(NamedTuple):
@@ -23,7 +23,11 @@ class Sender(Protocol):
     """What a play sends through: `produce.BulkProducer`, or something that writes elsewhere."""
 
     async def send_mixed(
-        self, topics: Iterable[str], keys: Sequence[bytes | None], values: Iterable[bytes | None]
+        self,
+        topics: Iterable[str],
+        keys: Sequence[bytes | None],
+        values: Iterable[bytes | None],
+        headers: Iterable[Headers] | None = None,
     ) -> None:
         """Takes records, in order."""
 
@@ -41,10 +45,14 @@ class LineWriter:
         self._file = file
 
     async def send_mixed(
-        self, topics: Iterable[str], keys: Sequence[bytes | None], values: Iterable[bytes | None]
+        self,
+        topics: Iterable[str],
+        keys: Sequence[bytes | None],
+        values: Iterable[bytes | None],
+        headers: Iterable[Headers] | None = None,
     ) -> None:
         """Writes the values; where they would have gone is not kept."""
-        del topics, keys
+        del topics, keys, headers
         self._file.write(b"".join(value + b"\n" for value in values if value is not None))
 
     async def submit(self) -> None:

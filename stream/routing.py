@@ -5,13 +5,17 @@ from typing import Final, NamedTuple
 
 from schemas.event import Action
 
+Headers = Sequence[tuple[str, bytes]]
+
 
 class Messages(NamedTuple):
-    """Records to send, in order: three sequences of one length. A key of None is a record that names no user."""
+    """Records to send, in order: sequences of one length. A key of None is a record that names no user."""
 
     topics: Sequence[str]
     keys: Sequence[bytes | None]
     values: Sequence[bytes]
+    headers: Sequence[Headers] | None = None
+    """None: no record has any."""
 
 
 TOPIC_OF_ACTION: Final[dict[Action, str]] = {
