@@ -150,9 +150,9 @@ def _download(jar: Jar, folder: Path) -> None:
     except (requests.RequestException, RuntimeError) as error:
         path.unlink(missing_ok=True)
         raise InstallError(
-            f"The broker's jars are not on this machine yet, and {jar.path.name} could not be downloaded "
+            f"The broker's jars are not on this machine yet, and {jar.path.name} could not be had "
             f"({type(error).__name__}: {_first_line(error)}). Connect to the network once and run "
-            f"`python -m stream.local.install`, or copy {folder} from a machine that has it. Later runs need no network.",
+            f"`python -m stream.local.install`, or copy {folder} from a machine that has it.",
         ) from error
 
 

@@ -66,7 +66,7 @@ class BrokerOptions:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker on its data folder and ports. `folder` holds server.properties and data/."""
+    """A broker on its data folder and ports. `folder` holds server.properties and data/; `jvm_flags` are its own."""
 
     folder: Path
     port: int
@@ -74,6 +74,7 @@ class Broker:
     java: Java
     class_path: str
     options: BrokerOptions = field(default_factory=BrokerOptions)
+    jvm_flags: tuple[str, ...] = ()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -84,7 +85,8 @@ class Broker:
     def command(self) -> list[str]:
         """How the supervisor starts it."""
         options = self.options
-        return [*self._java(options.heap_mib, quick=options.quick_start), "kafka.Kafka", str(self._properties_path)]
+        java = self._java(options.heap_mib, *self.jvm_flags, quick=options.quick_start)
+        return [*java, "kafka.Kafka", str(self._properties_path)]
 
     def prepare(self) -> None:
         """Write server.properties and, for a new folder, format the storage (0.8 s). Raises FolderError."""
@@ -109,7 +111,8 @@ class Broker:
 
     def _format(self) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-        tool = [*self._java(128, quick=True), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id]
+        java = self._java(128, *self.jvm_flags, quick=True)
+        tool = [*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id]
         run = subprocess.run(
             [*tool, "--config", str(self._properties_path)],
             capture_output=True,
@@ -123,9 +126,10 @@ class Broker:
                 f"Start afresh, or remove {self.folder}, or name another folder in SMART_DATA_DIR.",
             )
 
-    def _java(self, heap_mib: int, *, quick: bool) -> list[str]:
+    def _java(self, heap_mib: int, *flags: str, quick: bool) -> list[str]:
         return [
             str(self.java.binary),
+            *flags,
             f"-Xmx{heap_mib}m",
             "-XX:+UseSerialGC",
             *(["-XX:TieredStopAtLevel=1"] if quick else []),

@@ -23,8 +23,8 @@ from typing import Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from stream.local import archive, jars, kafka, ports, store
 from stream.local import folder as folders
-from stream.local import jars, kafka, ports, store
 from stream.local.children import Children, ChildState, Program
 from stream.local.errors import ChildFailedError, DiskFullError, FolderError, PortTakenError, StackError
 from stream.local.folder import Addresses, DataFolder
@@ -96,8 +96,15 @@ class LocalStack:
         try:
             self._earlier = self.folder.earlier_addresses()
             kafka_port, controller_port, store_port = self._choose_ports()
-            options = self._broker_options
-            self._broker = Broker(self.folder.kafka, kafka_port, controller_port, java, class_path, options)
+            self._broker = Broker(
+                self.folder.kafka,
+                kafka_port,
+                controller_port,
+                java,
+                class_path,
+                self._broker_options,
+                archive.flags(java),
+            )
             self._store = Store(self.folder.store, store_port, store_binary)
             with _storage_errors(self.folder):
                 self._start_children(self._broker, self._store)
