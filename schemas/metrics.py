@@ -116,11 +116,7 @@ STATE_CELLS: Final = Metric(
 STATE_LINES: Final = Metric("smart_state_lines", "gauge", "lines", ("partition",), "Purchase lines in the ledgers.")
 STATE_REFUNDS: Final = Metric("smart_state_refunds", "gauge", "refunds", ("partition",), "Refunds in the ledgers.")
 STATE_NAMES: Final = Metric(
-    "smart_state_names",
-    "gauge",
-    "names",
-    ("partition", "kind"),
-    "Names in the dictionaries, by kind (shops, products, channels, currencies, …).",
+    "smart_state_names", "gauge", "names", ("partition",), "Names in the dictionaries (shops, items, channels, …)."
 )
 STATE_ROWS: Final = Metric(
     "smart_state_rows", "gauge", "rows", ("partition",), "Counter rows: a scope in a currency, with its pages."

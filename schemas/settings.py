@@ -20,7 +20,13 @@ SCOPE_WORDS: Final = (
     "shop", "item", "category", "brand", "channel", "group", "power", "age", "gender",
     "market", "market-category", "brand-wide",
 )  # fmt: skip
-"""What figures may be kept of: the shop itself and its crosses, the market, its categories, a brand over all shops."""
+"""What figures may be of: the shop itself and its crosses, the market, its categories, a brand over all shops."""
+PROFILE_WORDS: Final = ("group", "power", "age", "gender")
+"""Those that need the profile of a user; a running system does not keep them."""
+LIVE_WORDS: Final = tuple(word for word in SCOPE_WORDS if word not in PROFILE_WORDS)
+MAX_SHOPS: Final = 1048573
+MAX_CHANNELS: Final = 4093
+"""What fits a ledger's cell."""
 
 
 class SettingsError(UsageError):
@@ -41,9 +47,9 @@ def _known_zone(name: str) -> str:
 
 
 def _known_scopes(words: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [word for word in words if word not in SCOPE_WORDS]
+    unknown = [word for word in words if word not in LIVE_WORDS]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is no scope; known are {', '.join(SCOPE_WORDS)}")
+        raise ValueError(f"{', '.join(unknown)} cannot be kept; what can is {', '.join(LIVE_WORDS)}")
     return words
 
 
@@ -112,7 +118,7 @@ class Settings(BaseSettings):
 
     # Figures
     windows: Windows = _setting("1,7,30,365", "days", "Lengths of the periods that figures are kept for.")
-    scopes: Scopes = _setting("shop,market", "", f"What figures are kept of, of {', '.join(SCOPE_WORDS)}.")
+    scopes: Scopes = _setting("shop,market", "", f"What figures are kept of: {', '.join(LIVE_WORDS)}.")
     horizon_days: int = _setting(
         731,
         "days",
@@ -123,11 +129,21 @@ class Settings(BaseSettings):
     retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=7300)
     retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=7300)
 
-    # Bounds of what a partition knows by name; what comes after counts under _other, or is not kept: metrics tell
-    max_users: int = _setting(2_000_000, "users", "Users that one partition may know.", ge=1)
-    max_shops: int = _setting(20_000, "names", "Shops that one partition may know.", ge=1)
-    max_products: int = _setting(2_000_000, "names", "Items, brands and categories that one partition may know.", ge=1)
-    max_channels: int = _setting(1_000, "names", "Channels that one partition may know.", ge=1)
+    # Bounds of what one partition knows; what comes after them counts under _other, and a metric tells
+    max_users: int = _setting(4_194_304, "users", "Users that one partition may know.", ge=1, le=2**30)
+    max_shops: int = _setting(MAX_SHOPS, "names", "Shops that one partition may know.", ge=1, le=MAX_SHOPS)
+    max_channels: int = _setting(1_000, "names", "Channels that one partition may know.", ge=1, le=MAX_CHANNELS)
+    max_names: int = _setting(
+        4_194_304, "names", "Items, brands and categories, of each, that one partition may know.", ge=1, le=2**30
+    )
+    max_products: int = _setting(
+        16_777_216,
+        "products",
+        "Products (an item in a category of a brand) that one partition may know.",
+        ge=1,
+        le=2**30,
+    )
+    max_rows: int = _setting(1_048_576, "rows", "Scopes that one partition may keep figures of.", ge=1, le=2**24)
 
     # Moving records
     commit_interval_ms: int = _setting(250, "ms", "Time between two transactions of a partition.", ge=10, le=60_000)

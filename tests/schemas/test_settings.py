@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.settings import PREFIX, Settings, SettingsError, load, rows, unknown_variables
+from schemas.settings import LIVE_WORDS, PREFIX, Settings, SettingsError, load, rows, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,24 @@ def test_every_default_is_valid():
     settings = load()
     assert settings.windows == (1, 7, 30, 365)
     assert settings.scopes == ("shop", "market")
+
+
+def test_the_core_can_keep_what_settings_allow_and_both_have_the_same_defaults():
+    from dataclasses import asdict
+
+    from processors.partition import KINDS, CoreConfig
+
+    assert set(LIVE_WORDS) == set(KINDS)
+    settings = load()
+    of_core = asdict(CoreConfig())
+    renamed = {
+        "default_zone": settings.default_timezone,
+        "activity_days": settings.retention_activity_days,
+        "purchase_days": settings.retention_purchase_days,
+        "scopes": frozenset(settings.scopes),
+    }
+    of_settings = {name: renamed.get(name, getattr(settings, name, of_core[name])) for name in of_core}
+    assert of_settings == of_core
 
 
 def test_every_setting_tells_what_it_means():
@@ -39,7 +57,7 @@ def test_every_setting_tells_what_it_means():
             "SMART_DEFAULT_TIMEZONE is 'Mars/Base': should be the name of a time zone",
         ),
         ("SMART_WINDOWS", "7,1", "should be different numbers of days from 1 to 365"),
-        ("SMART_SCOPES", "shop,moon", "moon is no scope; known are shop, item"),
+        ("SMART_SCOPES", "shop,moon", "moon cannot be kept; what can is shop, item"),
         ("SMART_APPLICATION_ID", "a b", "SMART_APPLICATION_ID is 'a b': "),
         ("SMART_HORIZON_DAYS", "900", "SMART_RETENTION_ACTIVITY_DAYS is 1096: figures 900 days back"),
     ],
