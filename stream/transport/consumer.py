@@ -29,7 +29,7 @@ from stream.transport.chunk import Chunk
 from stream.transport.exits import ExitCode, die
 from stream.transport.offsets import Delivery, OffsetBook
 from stream.transport.ownership import Assignment, Ownership
-from stream.transport.private import ack_lock, client_of, driver
+from stream.transport.private import ack_lock, driver, partition_counts
 from stream.transport.reconnect import start_patiently
 from stream.transport.topics import TopicsError, check_topics
 from stream.transport.unpack import ChunkFormat
@@ -58,10 +58,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         await self._check_topics(options.expected_topics)
 
     async def _check_topics(self, expected: Mapping[str, int]) -> None:
-        cluster = await client_of(self._ensure_consumer()).fetch_all_metadata()
-        found = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
         try:
-            check_topics(found, expected)
+            check_topics(await partition_counts(self._ensure_consumer()), expected)
         except TopicsError as error:
             die(ExitCode.CONFIG, str(error))
 

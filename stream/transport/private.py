@@ -56,10 +56,10 @@ __all__ = [
     "Sender",
     "TableManager",
     "ack_lock",
-    "client_of",
     "driver",
     "faust_consumer",
     "fetcher",
+    "partition_counts",
     "sender_task",
     "start_fetcher",
     "use_sender",
@@ -73,9 +73,10 @@ def use_sender(producer: AIOKafkaProducer, sender_class: type[Sender]) -> None:
     producer._sender.__class__ = sender_class
 
 
-def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
-    """Return the client of a started consumer."""
-    return consumer._client
+async def partition_counts(consumer: AIOKafkaConsumer) -> dict[str, int]:
+    """Topic → number of partitions of every topic of the cluster; asks a broker."""
+    cluster = await consumer._client.fetch_all_metadata()
+    return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
 
 
 async def start_fetcher(app: Any) -> None:

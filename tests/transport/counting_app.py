@@ -2,11 +2,15 @@
 
 Run as a worker process by the tests: python counting_app.py NAME BROKERS TOPIC PARTITIONS WORKER [session timeout ms]
 Changelog records: b"c" + key → count, b"o" + topic → next offset to apply. Every transaction also writes one record to
-the topic <NAME>-out. A line of JSON on stdout tells of each step.
+the topic <NAME>-out. A line of JSON on stdout tells of each step. Files in the folder $TRIGGERS make it fail:
+stop-in-collect (SIGSTOP with the records in hand), kill-before-commit (SIGKILL with the records sent, not committed),
+raise-in-agent, raise-in-collect.
 """
 
 import json
 import os
+import pathlib
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -16,6 +20,15 @@ from stream.transport import BatchApp, Bulk, TransportOptions
 
 
 STDOUT = sys.stdout  # Faust replaces it
+
+
+def triggered(name):
+    folder = os.environ.get("TRIGGERS")
+    file = pathlib.Path(folder or "/nonexistent") / name
+    if file.exists():
+        file.unlink()
+        return True
+    return False
 
 
 class Counts:
@@ -81,6 +94,11 @@ class CountingCommitter:
         records = [(b"c" + key, b"%d" % state.counts[key]) for key in state.dirty]
         records += [(b"o" + topic.encode(), b"%d" % offset) for topic, offset in state.applied.items()]
         state.dirty.clear()
+        if triggered("raise-in-collect"):
+            raise RuntimeError("as asked")
+        if triggered("stop-in-collect"):
+            self.say("stopping")
+            os.kill(os.getpid(), signal.SIGSTOP)
         return [
             Bulk(f"{self.name}-counts-changelog", partition, records),
             (f"{self.name}-out", partition, [(b"total", b"%d" % sum(state.counts.values()))]),
@@ -123,6 +141,8 @@ def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000,
 def make_agent(topic, committer):
     async def fold(stream):
         async for event in stream.noack().events():
+            if triggered("raise-in-agent"):
+                raise RuntimeError("as asked")
             committer.partitions[event.value.partition].fold(event.value)
             event.ack()
 
@@ -130,7 +150,21 @@ def make_agent(topic, committer):
     return fold
 
 
+def let_it_be_killed_before_a_commit():
+    from aiokafka import AIOKafkaProducer
+
+    commit_transaction = AIOKafkaProducer.commit_transaction
+
+    async def commit(self):
+        if triggered("kill-before-commit"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        await commit_transaction(self)
+
+    AIOKafkaProducer.commit_transaction = commit
+
+
 if __name__ == "__main__":
     name, brokers, topics, partitions, worker, *rest = sys.argv[1:]
     sys.argv = [sys.argv[0], "worker", "-l", os.environ.get("LOG", "info"), "--without-web"]
+    let_it_be_killed_before_a_commit()
     make_app(name, brokers, topics.split(","), int(partitions), worker, *map(int, rest)).main()

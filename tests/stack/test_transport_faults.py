@@ -1,0 +1,83 @@
+"""Workers come, go, hang, are killed and lose their broker: every record is counted exactly once all the same."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+from transport_rig import Rig
+
+from stream.transport import ExitCode
+
+pytestmark = [pytest.mark.stack, pytest.mark.faults]
+
+
+@pytest.fixture
+async def rig(brokers, tmp_path):
+    async with Rig(brokers, tmp_path) as rig:
+        yield rig
+
+
+async def test_a_zombie_is_fenced_publishes_nothing_and_exits_with_the_fenced_code(rig):
+    zombie = await rig.worker("zombie")
+    await zombie.until("ready")
+    async with rig.traffic():
+        await asyncio.sleep(0.5)
+        rig.trigger("stop-in-collect")  # it stops with stale records in its hands
+        await zombie.until("stopping")
+        heir = await rig.worker("heir")
+        await heir.until("ready", partitions=[0, 1, 2, 3])  # after the session timeout
+        await asyncio.sleep(0.5)
+    await rig.all_committed()
+    zombie.signal(signal.SIGCONT)
+    assert await zombie.ended() == ExitCode.FENCED
+    await rig.check_books()
+    assert await heir.stop() == 0
+
+
+async def test_a_worker_killed_inside_a_transaction_leaves_nothing_behind(rig):
+    victim = await rig.worker("victim")
+    await victim.until("ready")
+    async with rig.traffic():
+        await asyncio.sleep(0.5)
+        rig.trigger("kill-before-commit")
+        assert await victim.ended() == -signal.SIGKILL
+        heir = await rig.worker("heir")
+        await heir.until("ready", partitions=[0, 1, 2, 3])
+    await rig.all_committed()
+    await rig.check_books()
+    await heir.stop()
+
+
+async def test_workers_join_and_leave_without_losing_or_repeating_a_record(rig):
+    first = await rig.worker("first")
+    await first.until("ready")
+    async with rig.traffic():
+        await asyncio.sleep(0.5)
+        joined = time.time()
+        second = await rig.worker("second")
+        await second.until("ready")
+        after = await first.until("assigned", after=joined)
+        assert len(after["partitions"]) == 2
+        assert after["kept"] == after["partitions"]  # what it keeps, it does not read again
+        await asyncio.sleep(0.5)
+        left = time.time()
+        assert await second.stop() == 0  # SIGTERM
+        back = await first.until("assigned", after=left)
+        assert (back["partitions"], len(back["kept"])) == ([0, 1, 2, 3], 2)
+    await rig.all_committed()
+    await rig.check_books()
+    assert await first.stop() == 0
+
+
+async def test_an_agent_or_a_collect_that_raises_ends_the_worker_and_the_next_one_is_exact(rig):
+    await rig.send(50)
+    for what in ("raise-in-agent", "raise-in-collect"):
+        rig.trigger(what)
+        worker = await rig.worker(what)
+        assert await worker.ended() == ExitCode.SOFTWARE
+        await asyncio.sleep(6)  # its membership has to end first: it did not leave the group
+    worker = await rig.worker("sound")
+    await rig.all_committed()
+    await rig.check_books()
+    await worker.stop()
