@@ -27,7 +27,7 @@ _CONTAINERS_MAX: Final = 60
 @njit(cache=True, nogil=True, inline="always")
 def skip_space(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Position of the first byte that is not JSON white space."""
-    while p < end and (buffer[p] == 0x20 or buffer[p] == 0x0A or buffer[p] == 0x0D or buffer[p] == 0x09):
+    while p < end and buffer[p] <= 0x20 and buffer[p] in (0x20, 0x0A, 0x0D, 0x09):
         p += 1
     return p
 
@@ -100,7 +100,7 @@ def _skip_plain(buffer: NDArray[np.uint8], p: int) -> int:
         q += np.uint64(8)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def plain_string(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """Position of the closing quote of a string without escapes and control characters (C1 too), and its characters.
 
@@ -201,7 +201,7 @@ def skip_number(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def small_int(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """Behind an integer of at most 15 digits without a sign, and its value. A fraction or exponent fails."""
     start = p

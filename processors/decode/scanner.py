@@ -87,7 +87,7 @@ def _first(word: np.uint64, n: int) -> np.uint64:
     return word & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * n))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _look_up(buffer: NDArray[np.uint8], start: int, length: int, words: NDArray[np.uint64], vocabulary: int) -> int:
     """Value of the word `buffer[start : start + length]` in a vocabulary, FAILED where it is none of its words."""
     if length < 2 or length > WORD_BYTES_MAX:
