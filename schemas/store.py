@@ -1,0 +1,52 @@
+"""Layout of the serving store (Redis or Valkey): what the aggregators write and everybody else reads.
+
+    smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
+    smart:pages:{scope}   hash: page number, or `base` → difference page added up over all partitions
+    smart:epoch           a random word, set once: where it is missing or another, the store has lost its data
+
+The store is a copy: everything in it can be written again from the topics.
+"""
+
+from typing import Final
+
+LIVE_PREFIX: Final = "smart:live:"
+PAGES_PREFIX: Final = "smart:pages:"
+EPOCH_KEY: Final = "smart:epoch"
+
+
+def live_key(scope: str) -> str:
+    """Key of the hash with the newest records of a scope.
+
+    >>> live_key("shop=s1")
+    'smart:live:shop=s1'
+    """
+    return LIVE_PREFIX + scope
+
+
+def live_field(window_days: int, currency: str) -> str:
+    """Field of a record in that hash.
+
+    >>> live_field(7, "CNY")
+    '7|CNY'
+    """
+    return f"{window_days}|{currency}"
+
+
+def parse_live_field(field: str) -> tuple[int, str]:
+    """(window in days, currency) of a field. Raises ValueError where it is none."""
+    window, _, currency = field.partition("|")
+    return int(window), currency
+
+
+def pages_key(scope: str) -> str:
+    """Key of the hash with the total pages of a scope; its fields are page numbers, or `base`."""
+    return PAGES_PREFIX + scope
+
+
+def scope_of(key: str) -> str:
+    """Scope of a live or pages key.
+
+    >>> scope_of("smart:live:shop=s1|item=a:b")
+    'shop=s1|item=a:b'
+    """
+    return key.split(":", 2)[2]

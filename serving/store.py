@@ -1,0 +1,102 @@
+"""Reads the serving store: the newest figures of a scope. Every number was computed by the workers; nothing is here."""
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from schemas.errors import SmartError
+from schemas.factors import FactorRecord, decode_record
+from schemas.store import LIVE_PREFIX, live_field, live_key, pages_key, parse_live_field, scope_of
+
+_TIMEOUT_S: Final = 5.0
+_SCAN_KEYS: Final = 1_000
+
+
+class StoreError(SmartError):
+    """The serving store does not answer, or holds something that is not ours."""
+
+
+class StoreReader:
+    """A connection to the serving store; an async context manager. Every method raises StoreError."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._client: Any = Redis.from_url(  # its methods are typed as both sync and async
+            redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+        )
+        url = urlsplit(redis_url)
+        self._address = f"{url.hostname or 'localhost'}:{url.port or 6379}"  # never the password
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def newest(self, scope: str, window_days: int | None = None) -> list[FactorRecord]:
+        """The newest records of a scope, of one window or of all, by window and currency; [] where there is none."""
+        found = await self.newest_of([scope])
+        return [record for record in found[scope] if window_days in (None, record.window_days)]
+
+    async def newest_of(self, scopes: Sequence[str]) -> dict[str, list[FactorRecord]]:
+        """The newest records of several scopes, asked for at once; in the order of windows and currencies."""
+        hashes = await self._ask([("HGETALL", live_key(scope)) for scope in scopes])
+        return {scope: _records(scope, fields) for scope, fields in zip(scopes, hashes, strict=True)}
+
+    async def newest_in(self, scopes: Sequence[str], window_days: int, currencies: Sequence[str]) -> list[FactorRecord]:
+        """The newest records of known windows and currencies: a read of single fields, for views that refresh often."""
+        fields = [live_field(window_days, currency) for currency in currencies]
+        rows = await self._ask([("HMGET", live_key(scope), *fields) for scope in scopes])
+        return [_record(scope, value) for scope, row in zip(scopes, rows, strict=True) for value in row if value]
+
+    async def pages(self, scope: str) -> dict[str, bytes]:
+        """The total pages of a scope: page number, or `base` → bytes."""
+        fields = await self._ask([("HGETALL", pages_key(scope))])
+        return {field.decode(): value for field, value in fields[0].items()}
+
+    async def scopes(self, pattern: str = "*") -> list[str]:
+        """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot
+        paths.
+        """
+        try:
+            keys = [key async for key in self._client.scan_iter(match=LIVE_PREFIX + pattern, count=_SCAN_KEYS)]
+        except (RedisError, OSError) as error:
+            raise self._unreachable(error) from error
+        return sorted(scope_of(key.decode()) for key in keys)
+
+    async def _ask(self, commands: Iterable[tuple[str, ...]]) -> list[Any]:
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                answers: list[Any] = await pipeline.execute()
+                return answers
+        except (RedisError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the serving store at {self._address} does not answer ({error}); start it with 'smart demo', "
+            "or set SMART_REDIS_URL"
+        )
+
+
+def _records(scope: str, fields: dict[bytes, bytes]) -> list[FactorRecord]:
+    try:
+        ordered: Iterable[bytes] = sorted(fields, key=lambda field: parse_live_field(field.decode()))
+    except ValueError as error:
+        raise StoreError(f"the serving store holds no figures under {live_key(scope)}: {error}") from error
+    return [_record(scope, fields[field]) for field in ordered]
+
+
+def _record(scope: str, value: bytes) -> FactorRecord:
+    try:
+        return decode_record(value)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"the serving store holds no factor record under {live_key(scope)}: {error}") from error
