@@ -14,13 +14,6 @@ from numpy.typing import NDArray
 from processors.calendar import date_of
 from schemas.factors import NO_CURRENCY, FactorRecord
 
-N_COUNTS = 6
-S, S_EXISTING, B, B_EXISTING, ITEMS, BUYER_DAYS = range(N_COUNTS)
-"""Columns of the counts of a scope."""
-N_MONEY = 2
-GMV, GMV_EXISTING = range(N_MONEY)
-"""Columns of the money of a scope in one currency, minor units."""
-
 Amounts = NDArray[np.int64]
 
 
@@ -36,25 +29,29 @@ class Provenance(NamedTuple):
 
 def records(
     scope: str,
-    window_days: int,
+    windows: Sequence[int],
     first_day: int,
     counts: Amounts,
     money: Mapping[str, Amounts],
     provenance: Provenance,
 ) -> Iterator[FactorRecord]:
-    """Records of n consecutive days T from `first_day` on: by T, then by currency; rows of zeros are left out.
+    """Records of n consecutive days T from `first_day` on: by T, window and currency; rows of zeros are left out.
 
-    `counts`: int64[n, N_COUNTS]; `money`: currency → int64[n, N_MONEY], for every currency of the scope, empty where it
-    has none.
+    `counts`: int64[n, 6, windows]; `money`: currency → int64[n, 2, windows], for every currency of the
+    scope, empty where it has none. These are the arrays that a partition answers with.
     """
-    moneys = [(currency, amounts.tolist()) for currency, amounts in sorted(money.items())]
-    for index in np.flatnonzero(counts.any(axis=1)).tolist():
+    rows = counts.transpose(0, 2, 1).tolist()
+    moneys = [(currency, amounts.transpose(0, 2, 1).tolist()) for currency, amounts in sorted(money.items())]
+    for index, by_window in enumerate(rows):
         as_of = date_of(first_day + index).isoformat()
-        row = counts[index].tolist()
-        if not moneys:
-            yield record(scope, window_days, as_of, row, NO_CURRENCY, (0, 0), provenance)
-        for currency, amounts in moneys:
-            yield record(scope, window_days, as_of, row, currency, amounts[index], provenance)
+        for w, window_days in enumerate(windows):
+            row = by_window[w]
+            if not any(row):
+                continue
+            if not moneys:
+                yield record(scope, window_days, as_of, row, NO_CURRENCY, (0, 0), provenance)
+            for currency, amounts in moneys:
+                yield record(scope, window_days, as_of, row, currency, amounts[index][w], provenance)
 
 
 def record(
@@ -66,7 +63,10 @@ def record(
     money: Sequence[int],
     provenance: Provenance,
 ) -> FactorRecord:
-    """One record. `counts`: the N_COUNTS columns, `money`: the N_MONEY columns, all as Python integers."""
+    """One record, of Python integers.
+
+    `counts`: S, S_existing, B, B_existing, items, purchase days; `money`: GMV, GMV_existing in minor units.
+    """
     s, s_existing, b, b_existing, items, buyer_days = counts
     gmv, gmv_existing = money
     b_new, gmv_new = b - b_existing, gmv - gmv_existing

@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 
 from processors.calendar import day_of
-from processors.figures import N_COUNTS, N_MONEY, Provenance, record, records
+from processors.counters import N_COUNTS, N_MONEY
+from processors.figures import Provenance, record, records
 from schemas.factors import FactorRecord, decode_record
 
 NOWHERE = Provenance()
 FIRST_DAY = day_of(dt.date(2026, 11, 10))
-
-
-def table(*rows, width):
-    return np.array(rows, np.int64).reshape(len(rows), width)
 
 
 def test_all_figures_of_a_record():
@@ -45,23 +42,32 @@ def test_a_ratio_of_large_integers_is_rounded_once():
     assert made.gmv_minor == gmv
 
 
-def test_a_record_for_each_day_and_currency_with_the_counts_over_all():
-    counts = table([2, 0, 2, 0, 2, 2], [0] * N_COUNTS, [1, 1, 0, 0, 0, 0], width=N_COUNTS)
+def test_a_record_for_each_day_window_and_currency_with_the_counts_over_all():
+    week = [2, 0, 2, 0, 2, 2]
+    nothing, only_active = [0] * N_COUNTS, [1, 1, 0, 0, 0, 0]
+    counts = np.array([[week, week], [nothing, week], [only_active, week]], np.int64).transpose(0, 2, 1)
     money = {
-        "USD": table([900, 0], [0, 0], [0, 0], width=N_MONEY),
-        "CNY": table([100, 0], [0, 0], [0, 0], width=N_MONEY),
+        "USD": np.array([[[900, 0], [901, 0]], [[0, 0], [901, 0]], [[0, 0], [901, 0]]], np.int64).transpose(0, 2, 1),
+        "CNY": np.array([[[100, 0], [101, 0]], [[0, 0], [101, 0]], [[0, 0], [101, 0]]], np.int64).transpose(0, 2, 1),
     }
-    made = list(records("shop=s1", 1, FIRST_DAY, counts, money, NOWHERE))
-    assert [(one.as_of, one.currency, one.s, one.gmv_minor, one.art_minor) for one in made] == [
-        ("2026-11-10", "CNY", 2, 100, 50.0),
-        ("2026-11-10", "USD", 2, 900, 450.0),
-        ("2026-11-12", "CNY", 1, 0, None),
-        ("2026-11-12", "USD", 1, 0, None),
+    made = list(records("shop=s1", (1, 7), FIRST_DAY, counts, money, NOWHERE))
+    assert [(one.as_of, one.window_days, one.currency, one.s, one.gmv_minor, one.art_minor) for one in made] == [
+        ("2026-11-10", 1, "CNY", 2, 100, 50.0),
+        ("2026-11-10", 1, "USD", 2, 900, 450.0),
+        ("2026-11-10", 7, "CNY", 2, 101, 50.5),
+        ("2026-11-10", 7, "USD", 2, 901, 450.5),
+        ("2026-11-11", 7, "CNY", 2, 101, 50.5),
+        ("2026-11-11", 7, "USD", 2, 901, 450.5),
+        ("2026-11-12", 1, "CNY", 1, 0, None),
+        ("2026-11-12", 1, "USD", 1, 0, None),
+        ("2026-11-12", 7, "CNY", 2, 101, 50.5),
+        ("2026-11-12", 7, "USD", 2, 901, 450.5),
     ]
 
 
 def test_a_scope_without_money_has_one_record_without_a_currency():
-    (made,) = records("shop=s1", 1, FIRST_DAY, table([1, 0, 0, 0, 0, 0], width=N_COUNTS), {}, NOWHERE)
+    counts = np.array([1, 0, 0, 0, 0, 0], np.int64).reshape(1, N_COUNTS, 1)
+    (made,) = records("shop=s1", (1,), FIRST_DAY, counts, {}, NOWHERE)
     assert (made.currency, made.gmv_minor, made.m) == ("-", 0, 0.0)
 
 
