@@ -1,4 +1,4 @@
-"""What a record must be to be an event, rule by rule; every case goes through `decode`, as a record of a topic would."""
+"""What a record must be to be an event, rule by rule; every case goes through `decode`, as records of a topic would."""
 
 import json
 from datetime import UTC, datetime
