@@ -185,58 +185,70 @@ def money_row(rows: Rows, control: NDArray[np.int64], scope: int, currency: int)
     return rows.slots[i] - 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def emit(ops: NDArray[np.int64], n: int, row: int, cell: int, first: int, last: int, v: int) -> int:
+    """Note "row's cell += v for every T in first … last" as operation n; returns the next n (nothing if first > last).
+
+    A cell is counter * windows + window.
+    """
+    if first <= last:
+        ops[n, 0] = row
+        ops[n, 1] = cell
+        ops[n, 2] = first
+        ops[n, 3] = last
+        ops[n, 4] = v
+        n += 1
+    return n
+
+
 @njit(cache=True, nogil=True)
-def _new_page(c: Counters, row: int, slot: int, n: int) -> int:
-    control = c.control
-    size = PAGE_DAYS * n * len(c.windows)
-    head = _FREE_COUNTS if n == N_COUNTS else _FREE_MONEY
+def apply_operations(c: Counters, ops: NDArray[np.int64], n: int) -> None:
+    """Carry out n noted operations: two additions each, into pages that are made on first use."""
+    words, table, dirty, dirty_pages, control, base = c.words, c.table, c.dirty, c.dirty_pages, c.control, c.base
+    parents = c.rows.parent
+    windows = len(c.windows)
+    floor = control[_FLOOR]
+    ring = np.int64(table.shape[1] - 1)
+    for i in range(n):
+        row = ops[i, 0]
+        if ops[i, 3] + 1 < floor:
+            continue
+        scope = np.int64(parents[row])
+        counters = np.int64(N_COUNTS if scope == row else N_MONEY)
+        for end in range(2):
+            t = ops[i, 2] if end == 0 else ops[i, 3] + 1
+            v = ops[i, 4] if end == 0 else -ops[i, 4]
+            if t < floor:
+                # The slot before the floor's holds no page, since facts reach no further: it stands for the base.
+                page = np.int64(BASE_PAGE)
+                slot = ((floor >> PAGE_SHIFT) - 1) & ring
+                base[row, ops[i, 1]] += v
+            else:
+                page = t >> PAGE_SHIFT
+                slot = page & ring
+                at = np.int64(table[row, slot]) * _UNIT
+                if at == 0:
+                    at = _new_page(words, control, PAGE_DAYS * counters * windows, counters == N_COUNTS)
+                    table[row, slot] = at // _UNIT
+                words[at + (t & (PAGE_DAYS - 1)) * counters * windows + ops[i, 1]] += v
+            if dirty[scope, slot] == 0:
+                dirty[scope, slot] = 1
+                dirty_pages[control[_DIRTY]] = (scope << 32) | (page & KEY_VALUE_MASK)
+                control[_DIRTY] += 1
+
+
+@njit(cache=True, nogil=True)
+def _new_page(words: NDArray[np.int64], control: NDArray[np.int64], size: int, counts: bool) -> int:
+    """First word of a page of zeros."""
+    head = _FREE_COUNTS if counts else _FREE_MONEY
     at = control[head]
     if at != 0:
-        control[head] = c.words[at]
-        c.words[at] = 0
+        control[head] = words[at]
+        words[at] = 0
     else:
         at = control[_TOP]
         control[_TOP] = at + ((size + _UNIT - 1) // _UNIT) * _UNIT
-    c.table[row, slot] = at // _UNIT
     return at
-
-
-@njit(cache=True, nogil=True)
-def _bump(c: Counters, row: int, scope: int, n: int, counter: int, w: int, t: int, v: int) -> None:
-    """differences[counter][w][t] += v."""
-    if t < c.control[_FLOOR]:
-        c.base[row, counter * len(c.windows) + w] += v
-        slot = np.int64(c.table.shape[1] - 1)  # the slot before the floor's is never in use: it stands for the base
-        slot = ((c.control[_FLOOR] >> PAGE_SHIFT) - 1) & slot
-        page = np.int64(BASE_PAGE)
-    else:
-        page = t >> PAGE_SHIFT
-        slot = page & (c.table.shape[1] - 1)
-        at = np.int64(c.table[row, slot]) * _UNIT
-        if at == 0:
-            at = _new_page(c, row, slot, n)
-        c.words[at + ((t & (PAGE_DAYS - 1)) * n + counter) * len(c.windows) + w] += v
-    if c.dirty[scope, slot] == 0:
-        c.dirty[scope, slot] = 1
-        c.dirty_pages[c.control[_DIRTY]] = (np.int64(scope) << 32) | (page & KEY_VALUE_MASK)
-        c.control[_DIRTY] += 1
-
-
-@njit(cache=True, nogil=True)
-def count_on(c: Counters, scope: int, counter: int, w: int, first: int, last: int, v: int) -> None:
-    """A counter of a scope's counts row += v for every T in first … last (nothing if first > last)."""
-    if first <= last and last + 1 >= c.control[_FLOOR]:
-        _bump(c, scope, scope, N_COUNTS, counter, w, first, v)
-        _bump(c, scope, scope, N_COUNTS, counter, w, last + 1, -v)
-
-
-@njit(cache=True, nogil=True)
-def pay_on(c: Counters, money: int, counter: int, w: int, first: int, last: int, v: int) -> None:
-    """A counter of a money row += v (minor units) for every T in first … last."""
-    if first <= last and last + 1 >= c.control[_FLOOR]:
-        scope = c.rows.parent[money]
-        _bump(c, money, scope, N_MONEY, counter, w, first, v)
-        _bump(c, money, scope, N_MONEY, counter, w, last + 1, -v)
 
 
 @njit(cache=True, nogil=True)

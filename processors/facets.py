@@ -28,7 +28,6 @@ from processors.pool import PoolError, grown, reserve
 DICTIONARIES = ("shop", "item", "category", "brand", "channel", "currency")
 """The dictionaries that a partition keeps in its changelog, besides products (users are the keys of their ledgers)."""
 _COLUMNS = (SHOP_ID, ITEM_ID, CATEGORY_ID, BRAND_ID, CHANNEL, CURRENCY)
-NO_ID = -1
 
 
 class Products(NamedTuple):
@@ -81,6 +80,15 @@ def intern_product(p: Products, item: int, category: int, brand: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def intern_products(p: Products, triples: NDArray[np.int32]) -> int:
+    """Number products given as [n, 3]; the number of the last one."""
+    number = np.int64(0)
+    for i in range(len(triples)):
+        number = intern_product(p, triples[i, 0], triples[i, 1], triples[i, 2])
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _rehash_products(p: Products, slots: NDArray[np.int32]) -> None:
     mask = len(slots) - 1
     for number in range(1, p.count[0] + 1):
@@ -118,7 +126,7 @@ class Dictionaries:
         self.category = Names(names)
         self.brand = Names(names)
         self.channel = Names(channels)
-        self.currency = Names(300, mean_bytes=8)
+        self.currency = Names(300)
         self._parent = np.zeros(channels + 4, np.int32)
         self._parents = 0
         triple = reserve((products + 2, 3), np.int32)
@@ -141,6 +149,11 @@ class Dictionaries:
         """The number of a product, given on first use."""
         self._room_for_products(1)
         return int(intern_product(self.products, item, category, brand))
+
+    def add_products(self, triples: NDArray[np.int32]) -> int:
+        """Number many products given as [n, 3] item, category, brand; the number of the last one."""
+        self._room_for_products(len(triples))
+        return int(intern_products(self.products, triples))
 
     def intern(self, decoded: Decoded) -> Interned:
         """The numbers of a batch's names. Raises PoolError when users exceed their bound, since none may be lost."""

@@ -37,10 +37,11 @@ from processors.counters import (
     SHOP_CHANNEL_2,
     SHOP_ITEM,
     Counters,
+    Rows,
     S,
-    count_on,
+    apply_operations,
+    emit,
     money_row,
-    pay_on,
     scope_key,
     scope_row,
 )
@@ -59,6 +60,7 @@ from processors.ledger import (
     L_PRODUCT,
     L_QUANTITY,
     LINES,
+    N_LISTS,
     PRODUCT_MASK,
     R_AMOUNT,
     R_BLOB,
@@ -120,11 +122,21 @@ class Facets(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for one user's purchase days in one scope."""
+    """Room to work in."""
 
     day: NDArray[np.int64]
+    """One user's purchase days in one scope."""
+    before: NDArray[np.int64]
+    """[kinds] the previous active day of a scope."""
+    after: NDArray[np.int64]
+    ops: NDArray[np.int64]
+    """[room, 5] operations on counters that are still to be applied; far more room than one event can use."""
     lines: NDArray[np.int64]
     """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
+
+
+OPERATIONS_AT_A_TIME = 1 << 14
+"""Operations are applied when so many have gathered, while they are still in the cache."""
 
 
 class Batch(NamedTuple):
@@ -144,7 +156,7 @@ class Batch(NamedTuple):
     buffer: NDArray[np.uint8]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
     """The kept kinds of scopes that a fact belongs to: a cross needs the facet it crosses with."""
     if mask & CROSSES == 0:
@@ -162,7 +174,7 @@ def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
     return mask
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, other_product: int) -> int:
     """The kinds of scopes in `mask` in which two facts (cells or lines) stand together."""
     together = mask & (1 << MARKET)
@@ -192,7 +204,7 @@ def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, oth
 
 
 @njit(cache=True, nogil=True)
-def row_for(c: Counters, facets: Facets, kind: int, word0: int, product: int) -> int:
+def row_for(rows: Rows, control: NDArray[np.int64], facets: Facets, kind: int, word0: int, product: int) -> int:
     """The counts row of a fact in a kind of scope."""
     shop = (word0 >> SHOP_SHIFT) & SHOP_MASK
     channel = (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK
@@ -209,29 +221,28 @@ def row_for(c: Counters, facets: Facets, kind: int, word0: int, product: int) ->
         value = channel
     if kind in (BRAND, MARKET, MARKET_CATEGORY):
         shop = 0
-    return scope_row(c.rows, c.control, scope_key(kind, shop, value))
+    return scope_row(rows, control, scope_key(kind, shop, value))
 
 
 @njit(cache=True, nogil=True)
-def count_split(
-    c: Counters, row: int, w: int, first: int, last: int, v: int, days: NDArray[np.int64], n: int, money: bool, counter: int
-) -> None:
+def split(
+    ops: NDArray[np.int64], k: int, row: int, counter: int, w: int, windows: NDArray[np.int64], first: int, last: int, v: int,
+    days: NDArray[np.int64], n: int,
+) -> int:
     """`counter` += v on first … last, and the counter after it on the part where one of the n purchase days makes existing.
 
-    `row` is a money row if `money`, else a counts row; the purchase days are ascending.
+    The purchase days are ascending. Notes operations from the k-th on and returns the next k.
     """
     if first > last:
-        return
-    if money:
-        pay_on(c, row, counter, w, first, last, v)
-    else:
-        count_on(c, row, counter, w, first, last, v)
-    window = c.windows[w]
+        return k
+    cell = counter * len(windows) + w
+    k = emit(ops, k, row, cell, first, last, v)
+    cell += len(windows)
     # Pieces of successive purchase days that meet are one range: `start … end` is the one being grown.
     start = np.int64(0)
     end = np.int64(-1)
     for i in range(n):
-        a, b = existing_by(days[i], window)
+        a, b = existing_by(days[i], windows[w])
         a = max(a, first)
         b = min(b, last)
         if a > b:
@@ -239,16 +250,10 @@ def count_split(
         if start <= end and a <= end + 1:
             end = max(end, b)
             continue
-        if money:
-            pay_on(c, row, counter + 1, w, start, end, v)
-        else:
-            count_on(c, row, counter + 1, w, start, end, v)
+        k = emit(ops, k, row, cell, start, end, v)
         start = a
         end = b
-    if money:
-        pay_on(c, row, counter + 1, w, start, end, v)
-    else:
-        count_on(c, row, counter + 1, w, start, end, v)
+    return emit(ops, k, row, cell, start, end, v)
 
 
 @njit(cache=True, nogil=True)
@@ -261,7 +266,7 @@ def purchase_days(
     Returns how many, and whether another counted line stands on that day. With skip = -1 every day is listed.
     """
     words = arena.words
-    start = arena.start[user, LINES]
+    start = arena.users[user, LINES]
     own_day = np.int64(0) if skip < 0 else word0 >> DAY_SHIFT
     n = 0
     other = False
@@ -281,7 +286,7 @@ def purchase_days(
     return n, other
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def neighbours(
     arena: Arena, facets: Facets, user: int, position: int, mask: int, forward: bool,
     before: NDArray[np.int64], after: NDArray[np.int64],
@@ -291,8 +296,8 @@ def neighbours(
     Returns the kinds in which its own day is new. With forward = False cells to the right do not count as there.
     """
     words = arena.words
-    start = arena.start[user, CELLS]
-    n = arena.count[user, CELLS]
+    start = arena.users[user, CELLS]
+    n = arena.users[user, N_LISTS + CELLS]
     word0 = words[start + 2 * position]
     product = words[start + 2 * position + 1]
     day = word0 >> DAY_SHIFT
@@ -340,46 +345,61 @@ def neighbours(
 
 @njit(cache=True, nogil=True)
 def count_active(
-    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], before: NDArray[np.int64], after: NDArray[np.int64],
-    user: int, position: int, mask: int, forward: bool,
-) -> None:
-    """A cell has come (or, with forward = False, is counted again from the left): S and S_existing of its scopes."""
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, user: int, position: int, mask: int, forward: bool
+) -> int:
+    """A cell has come (or, with forward = False, is counted again from the left): S and S_existing of its scopes.
+
+    Notes operations from the k-th on and returns the next k.
+    """
     words = arena.words
-    at = arena.start[user, CELLS] + 2 * position
+    windows = c.windows
+    before = scratch.before
+    after = scratch.after
+    at = arena.users[user, CELLS] + 2 * position
     word0 = words[at]
     product = words[at + 1]
     mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
     fresh = neighbours(arena, facets, user, position, mask, forward, before, after)
-    if fresh == 0:
-        return
     day = word0 >> DAY_SHIFT
-    lines = arena.count[user, LINES]
-    for kind in range(N_KINDS):
-        if not fresh >> kind & 1:
-            continue
-        row = row_for(c, facets, kind, word0, product)
-        n = 0
-        if lines > 0:
-            n, _ = purchase_days(arena, facets, user, lines, 1 << kind, word0, product, -1, days)
-        for w in range(len(c.windows)):
-            first, last = newly_covered(day, before[kind], after[kind], c.windows[w])
-            count_split(c, row, w, first, last, 1, days, n, False, S)
+    lines = arena.users[user, N_LISTS + LINES]
+    kind = 0
+    while fresh:
+        if fresh & 1:
+            row = row_for(c.rows, c.control, facets, kind, word0, product)
+            n = 0
+            if lines > 0:
+                n, _ = purchase_days(arena, facets, user, lines, 1 << kind, word0, product, -1, scratch.day)
+            for w in range(len(windows)):
+                first, last = newly_covered(day, before[kind], after[kind], windows[w])
+                if n == 0:
+                    k = emit(scratch.ops, k, row, S * len(windows) + w, first, last, 1)
+                else:
+                    k = split(scratch.ops, k, row, S, w, windows, first, last, 1, scratch.day, n)
+        fresh >>= 1
+        kind += 1
+    return k
 
 
 @njit(cache=True, nogil=True)
 def move_class(
-    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], n: int,
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, n: int,
     user: int, line: int, kind: int, row: int, w: int, first: int, last: int, sign: int,
-) -> None:
-    """Where the line's day alone makes the user existing (T in first … last), what lies later changes class."""
+) -> int:
+    """Where the line's day alone makes the user existing (T in first … last), what lies later changes class.
+
+    `scratch.day` holds the n other purchase days. Notes operations from the k-th on and returns the next k.
+    """
     words = arena.words
-    at = arena.start[user, LINES] + line * 11
+    ops = scratch.ops
+    days = scratch.day
+    at = arena.users[user, LINES] + line * 11
     word0 = words[at + L_PLACE]
     product = words[at + L_PRODUCT] & PRODUCT_MASK
     day = word0 >> DAY_SHIFT
     window = c.windows[w]
-    start = arena.start[user, CELLS]
-    count = arena.count[user, CELLS]
+    nw = len(c.windows)
+    start = arena.users[user, CELLS]
+    count = arena.users[user, N_LISTS + CELLS]
     covered = first
     for i in range(first_at(words, start, count, 2, 0, (day + 1) << DAY_SHIFT), count):
         other = words[start + 2 * i]
@@ -388,22 +408,17 @@ def move_class(
             break
         if active + window - 1 < covered or shared(1 << kind, facets, word0, product, other, words[start + 2 * i + 1]) == 0:
             continue
-        a = max(active, covered)
         b = min(active + window - 1, last)
-        if a <= b:
-            count_on(c, row, S_EXISTING, w, a, b, sign)
-            covered = b + 1
+        k = emit(ops, k, row, S_EXISTING * nw + w, max(active, covered), b, sign)
+        covered = max(covered, b + 1)
     covered = first
     for i in range(n):
-        if days[i] < day:
-            continue
-        a = max(days[i], covered)
-        b = min(days[i] + window - 1, last)
-        if a <= b:
-            count_on(c, row, B_EXISTING, w, a, b, sign)
-            covered = b + 1
-    start = arena.start[user, LINES]
-    for i in range(line + 1, arena.count[user, LINES]):
+        if days[i] > day:
+            b = min(days[i] + window - 1, last)
+            k = emit(ops, k, row, B_EXISTING * nw + w, max(days[i], covered), b, sign)
+            covered = max(covered, b + 1)
+    start = arena.users[user, LINES]
+    for i in range(line + 1, arena.users[user, N_LISTS + LINES]):
         other = start + i * 11
         paid = words[other + L_PLACE] >> DAY_SHIFT
         if paid > last:
@@ -414,32 +429,37 @@ def move_class(
         if shared(1 << kind, facets, word0, product, words[other + L_PLACE], p) == 0:
             continue
         money = money_row(c.rows, c.control, row, words[other + L_PRODUCT] >> CURRENCY_SHIFT)
-        pay_on(
-            c, money, GMV_EXISTING, w, max(paid, first), min(paid + window - 1, last), sign * words[other + L_NET_AMOUNT]
-        )
+        v = sign * words[other + L_NET_AMOUNT]
+        k = emit(ops, k, money, GMV_EXISTING * nw + w, max(paid, first), min(paid + window - 1, last), v)
+    return k
 
 
 @njit(cache=True, nogil=True)
 def count_line(
-    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64],
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int,
     user: int, line: int, mask: int, amount_0: int, quantity_0: int, amount_1: int, quantity_1: int, forward: bool,
-) -> None:
+) -> int:
     """A line's counted (amount, quantity) goes from 0 to 1 in all its scopes; it is a purchase while its quantity is > 0.
 
-    With forward = False lines to the right do not count as there yet, and nothing later changes class.
+    With forward = False lines to the right do not count as there yet, and nothing later changes class. Notes operations
+    from the k-th on and returns the next k.
     """
     words = arena.words
-    at = arena.start[user, LINES] + line * 11
+    ops = scratch.ops
+    days = scratch.day
+    windows = c.windows
+    nw = len(windows)
+    at = arena.users[user, LINES] + line * 11
     word0 = words[at + L_PLACE]
     product = words[at + L_PRODUCT] & PRODUCT_MASK
     currency = words[at + L_PRODUCT] >> CURRENCY_SHIFT
     day = word0 >> DAY_SHIFT
     mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
-    upto = arena.count[user, LINES] if forward else line
+    upto = arena.users[user, N_LISTS + LINES] if forward else line
     for kind in range(N_KINDS):
         if not mask >> kind & 1:
             continue
-        row = row_for(c, facets, kind, word0, product)
+        row = row_for(c.rows, c.control, facets, kind, word0, product)
         money = money_row(c.rows, c.control, row, currency)
         n, other = purchase_days(arena, facets, user, upto, 1 << kind, word0, product, line, days)
         sign = 0 if other else np.int64(quantity_1 > 0) - np.int64(quantity_0 > 0)
@@ -451,21 +471,22 @@ def count_line(
             else:
                 after = days[i]
                 break
-        for w in range(len(c.windows)):
-            window = c.windows[w]
+        for w in range(nw):
+            window = windows[w]
             if amount_1 != amount_0:
-                count_split(c, money, w, day, day + window - 1, amount_1 - amount_0, days, n, True, GMV)
+                k = split(ops, k, money, GMV, w, windows, day, day + window - 1, amount_1 - amount_0, days, n)
             if quantity_1 != quantity_0:
-                count_on(c, row, ITEMS, w, day, day + window - 1, quantity_1 - quantity_0)
+                k = emit(ops, k, row, ITEMS * nw + w, day, day + window - 1, quantity_1 - quantity_0)
             if sign == 0:
                 continue
             first, last = newly_covered(day, before, after, window)
-            count_split(c, row, w, first, last, sign, days, n, False, B)
-            count_on(c, row, BUYER_DAYS, w, day, day + window - 1, sign)
+            k = split(ops, k, row, B, w, windows, first, last, sign, days, n)
+            k = emit(ops, k, row, BUYER_DAYS * nw + w, day, day + window - 1, sign)
             if forward:
                 first, last = existing_only_by(day, before, after, window)
                 if first <= last:
-                    move_class(c, arena, facets, days, n, user, line, kind, row, w, first, last, sign)
+                    k = move_class(c, arena, facets, scratch, k, n, user, line, kind, row, w, first, last, sign)
+    return k
 
 
 @njit(cache=True, nogil=True)
@@ -503,9 +524,9 @@ def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
 
 @njit(cache=True, nogil=True)
 def fold_purchase(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, word0: int, mask: int, b: Batch, i: int
-) -> None:
-    """Join a purchase event: a new line, a newer version of one, or nothing new."""
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, word0: int, mask: int, b: Batch, i: int
+) -> int:
+    """Join a purchase event: a new line, a newer version of one, or nothing new. Returns the next operation."""
     arena = ledger.arena
     words = arena.words
     spans = b.spans[i]
@@ -514,16 +535,16 @@ def fold_purchase(
     if is_known_line(scratch.lines, user, high, low):
         line = find_by_id(arena, user, LINES, high, low)
     if line >= 0:
-        at = arena.start[user, LINES] + line * 11
+        at = arena.users[user, LINES] + line * 11
         if not is_newer(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i]):
-            return
-        touch(ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
+            return k
+        touch(arena, ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
         amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
-        count_line(c, arena, facets, scratch.day, user, line, mask, amount, quantity, 0, 0, True)
+        k = count_line(c, arena, facets, scratch, k, user, line, mask, amount, quantity, 0, 0, True)
         free_blob(ledger.blobs, words[at + L_BLOB], blob_length(words[at + L_LENGTHS]))
         close_hole(arena, user, LINES, line)
-    start = arena.start[user, LINES]
-    n = arena.count[user, LINES]
+    start = arena.users[user, LINES]
+    n = arena.users[user, N_LISTS + LINES]
     line = np.int64(n)
     if n > 0 and words[start + (n - 1) * 11 + L_PLACE] > word0:
         line = first_at(words, start, n, 11, L_PLACE, word0 + 1)
@@ -538,35 +559,39 @@ def fold_purchase(
     amount, quantity = net_of_line(arena, user, at)
     words[at + L_NET_AMOUNT] = amount
     words[at + L_NET_QUANTITY] = quantity
-    touch(ledger.touched, user, word0 >> DAY_SHIFT)
-    count_line(c, arena, facets, scratch.day, user, line, mask, 0, 0, amount, quantity, True)
+    touch(arena, ledger.touched, user, word0 >> DAY_SHIFT)
+    return count_line(c, arena, facets, scratch, k, user, line, mask, 0, 0, amount, quantity, True)
 
 
 @njit(cache=True, nogil=True)
 def settle_line(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, mask: int, high: int, low: int
-) -> None:
-    """The refunds of a line have changed: count it anew, if it is known."""
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, mask: int, high: int, low: int
+) -> int:
+    """The refunds of a line have changed: count it anew, if it is known. Returns the next operation."""
     arena = ledger.arena
     line = find_by_id(arena, user, LINES, high, low)
     if line < 0:
-        return
+        return k
     words = arena.words
-    at = arena.start[user, LINES] + line * 11
+    at = arena.users[user, LINES] + line * 11
     amount_0, quantity_0 = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
     amount_1, quantity_1 = net_of_line(arena, user, at)
     words[at + L_NET_AMOUNT] = amount_1
     words[at + L_NET_QUANTITY] = quantity_1
     if amount_0 != amount_1 or quantity_0 != quantity_1:
-        touch(ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
-        count_line(c, arena, facets, scratch.day, user, line, mask, amount_0, quantity_0, amount_1, quantity_1, True)
+        touch(arena, ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
+        k = count_line(c, arena, facets, scratch, k, user, line, mask, amount_0, quantity_0, amount_1, quantity_1, True)
+    return k
 
 
 @njit(cache=True, nogil=True)
 def fold_refund(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, user: int, day: int, mask: int, b: Batch, i: int
-) -> None:
-    """Join a refund event: a new refund, a newer version of one, or nothing new. It waits if its line is unknown."""
+    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, day: int, mask: int, b: Batch, i: int
+) -> int:
+    """Join a refund event: a new refund, a newer version of one, or nothing new. It waits if its line is unknown.
+
+    Returns the next operation.
+    """
     arena = ledger.arena
     words = arena.words
     spans = b.spans[i]
@@ -576,15 +601,15 @@ def fold_refund(
     old_high = high
     old_low = low
     if position >= 0:
-        at = arena.start[user, REFUNDS] + position * 11
+        at = arena.users[user, REFUNDS] + position * 11
         if not is_newer(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i]):
-            return
+            return k
         old_high = words[at + R_LINE]
         old_low = words[at + R_LINE + 1]
-        touch(ledger.touched, user, words[at + R_DAY] & PRODUCT_MASK)
+        touch(arena, ledger.touched, user, words[at + R_DAY] & PRODUCT_MASK)
         free_blob(ledger.blobs, words[at + R_BLOB], blob_length(words[at + R_LENGTHS]))
     else:
-        at = open_hole(arena, user, REFUNDS, np.int64(arena.count[user, REFUNDS]))
+        at = open_hole(arena, user, REFUNDS, arena.users[user, N_LISTS + REFUNDS])
     words[at] = id_high
     words[at + 1] = id_low
     words[at + R_LINE] = high
@@ -594,16 +619,16 @@ def fold_refund(
     words[at + R_DAY] = day | (np.int64(b.currency[i]) << CURRENCY_SHIFT)
     words[at + R_SHOP] = b.shop[i]
     set_version(ledger, at, b.event_ms[i], b.buffer, spans[0], b.raw[i])
-    touch(ledger.touched, user, day)
+    touch(arena, ledger.touched, user, day)
     if old_high != high or old_low != low:
-        settle_line(c, ledger, facets, scratch, user, mask, old_high, old_low)
-    settle_line(c, ledger, facets, scratch, user, mask, high, low)
+        k = settle_line(c, ledger, facets, scratch, k, user, mask, old_high, old_low)
+    return settle_line(c, ledger, facets, scratch, k, user, mask, high, low)
 
 
 @njit(cache=True, nogil=True)
 def fold_batch(
     c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, zones: ZoneArrays, shop_zone: NDArray[np.int32],
-    b: Batch, first: int, mask: int, before: NDArray[np.int64], after: NDArray[np.int64], marks: NDArray[np.int64],
+    b: Batch, first: int, mask: int, marks: NDArray[np.int64],
 ) -> int:
     """Fold events first … n - 1; returns the index of the first one that needs more scratch or pool room, n when done.
 
@@ -611,50 +636,60 @@ def fold_batch(
     and the last day with data.
     """
     arena = ledger.arena
+    k = 0
     for i in range(first, len(b.user)):
-        user = b.user[i]
+        user = np.int64(b.user[i])
         action = b.action[i]
         if action >= _N_ACTIVE and action != REFUND:
             continue
-        if arena.count[user, LINES] + 2 > len(scratch.day):
+        if arena.users[user, N_LISTS + LINES] + 2 > len(scratch.day):
+            apply_operations(c, scratch.ops, k)
             return i
-        day = day_in_zone(zones.first, zones.since_ms, zones.offset_ms, shop_zone[b.shop[i]], b.event_ms[i])
+        shop = np.int64(b.shop[i])
+        day = day_in_zone(zones.first, zones.since_ms, zones.offset_ms, shop_zone[shop], b.event_ms[i])
         marks[3] = max(marks[3], day)
         if marks[2] == 0 or day < marks[2]:
             marks[2] = day
         if action == REFUND:
             if day >= marks[1]:
-                fold_refund(c, ledger, facets, scratch, user, day, mask, b, i)
-            continue
-        word0 = place(day, b.shop[i], b.channel[i])
-        if day >= marks[0]:
-            position = put_cell(ledger, user, word0 | (np.int64(1) << np.int64(action)), np.int64(b.product[i]))
-            if position >= 0:
-                count_active(c, arena, facets, scratch.day, before, after, user, position, mask, True)
-        if action == PURCHASE and day >= marks[1]:
-            fold_purchase(c, ledger, facets, scratch, user, word0, mask, b, i)
+                k = fold_refund(c, ledger, facets, scratch, k, user, day, mask, b, i)
+        else:
+            word0 = place(day, shop, b.channel[i])
+            if day >= marks[0]:
+                cell = word0 | (np.int64(1) << np.int64(action))
+                position = put_cell(arena, ledger.touched, user, cell, np.int64(b.product[i]))
+                if position >= 0:
+                    k = count_active(c, arena, facets, scratch, k, user, position, mask, True)
+            if action == PURCHASE and day >= marks[1]:
+                k = fold_purchase(c, ledger, facets, scratch, k, user, word0, mask, b, i)
+        if k >= OPERATIONS_AT_A_TIME:
+            apply_operations(c, scratch.ops, k)
+            k = 0
+    apply_operations(c, scratch.ops, k)
     return len(b.user)
 
 
 @njit(cache=True, nogil=True)
-def recount(
-    c: Counters, arena: Arena, facets: Facets, days: NDArray[np.int64], first: int, end: int, mask: int,
-    before: NDArray[np.int64], after: NDArray[np.int64],
-) -> None:
+def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: int, end: int, mask: int) -> None:
     """Counters of users first … end - 1 from their ledgers: every cell, then every line, from the left.
 
-    `days` holds the longest list of lines.
+    `scratch.day` holds the longest list of lines.
     """
+    k = 0
     for user in range(first, end):
-        for position in range(arena.count[user, CELLS]):
-            count_active(c, arena, facets, days, before, after, user, position, mask, False)
+        for position in range(arena.users[user, N_LISTS + CELLS]):
+            k = count_active(c, arena, facets, scratch, k, user, position, mask, False)
         words = arena.words
-        start = arena.start[user, LINES]
-        for line in range(arena.count[user, LINES]):
+        start = arena.users[user, LINES]
+        for line in range(arena.users[user, N_LISTS + LINES]):
             at = start + line * 11
             if words[at + L_NET_QUANTITY] > 0:
                 amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
-                count_line(c, arena, facets, days, user, line, mask, 0, 0, amount, quantity, False)
+                k = count_line(c, arena, facets, scratch, k, user, line, mask, 0, 0, amount, quantity, False)
+        if k >= OPERATIONS_AT_A_TIME:
+            apply_operations(c, scratch.ops, k)
+            k = 0
+    apply_operations(c, scratch.ops, k)
 
 
 @njit(cache=True, nogil=True)
@@ -662,6 +697,6 @@ def most_lines(arena: Arena, users: int) -> int:
     """The longest list of lines of any user."""
     most = 0
     for user in range(1, users + 1):
-        most = max(most, arena.count[user, LINES])
+        most = max(most, arena.users[user, N_LISTS + LINES])
     return most
 

@@ -49,6 +49,9 @@ _STRIDE = np.array(STRIDES, np.int64)
 _SIZES = np.array([n for k in range(1, 36) for n in (2 << k, 3 << k)], np.int64)
 """Block sizes in words (and, times 8, in bytes of blobs): 4, 6, 8, 12, 16, 24, …"""
 _TOP, _FREE = 0, 1
+N_LISTS = 3
+ROOMS, PERIODS = 6, 7
+"""Columns of `Arena.users` after the lists' starts and counts."""
 
 
 class Arena(NamedTuple):
@@ -57,12 +60,9 @@ class Arena(NamedTuple):
     words: NDArray[np.int64]
     heads: NDArray[np.int64]
     """[0] first unused word, [1 + class] first free block of a size class (0 = none)."""
-    start: NDArray[np.int64]
-    """[users, 3] first word of a list."""
-    count: NDArray[np.int32]
-    """[users, 3] records in a list."""
-    room: NDArray[np.int8]
-    """[users, 3] size class + 1 of a list's block, 0 without one."""
+    users: NDArray[np.int64]
+    """[users, 8] one cache line a user: first word of each list, records in each list, size class + 1 of each list's block
+    (8 bits each, 0 without one), and the periods whose segments have changed (bit p & 63 for period p)."""
 
 
 class Blobs(NamedTuple):
@@ -73,10 +73,8 @@ class Blobs(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """Which users' segments have changed since they were last written."""
+    """Users with segments that have changed since they were last written."""
 
-    periods: NDArray[np.uint64]
-    """[users] bit p & 63 for each changed period p."""
     users: NDArray[np.int32]
     count: NDArray[np.int64]
     """[1] users listed."""
@@ -94,14 +92,8 @@ def new_ledger(max_users: int, max_words: int, max_blob_words: int) -> Ledger:
     """An empty ledger; the bounds reserve address space only."""
     heads, blob_heads = np.zeros(1 + len(_SIZES), np.int64), np.zeros(1 + len(_SIZES), np.int64)
     heads[_TOP] = blob_heads[_TOP] = 2  # address 0 means "none"
-    arena = Arena(
-        reserve((max_words,), np.int64),
-        heads,
-        reserve((max_users, 3), np.int64),
-        reserve((max_users, 3), np.int32),
-        reserve((max_users, 3), np.int8),
-    )
-    touched = Touched(reserve((max_users,), np.uint64), reserve((max_users,), np.int32), np.zeros(1, np.int64))
+    arena = Arena(reserve((max_words,), np.int64), heads, reserve((max_users, 8), np.int64))
+    touched = Touched(reserve((max_users,), np.int32), np.zeros(1, np.int64))
     return Ledger(arena, Blobs(reserve((max_blob_words * 8,), np.uint8), blob_heads), touched)
 
 
@@ -135,12 +127,12 @@ def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
 @njit(cache=True, nogil=True)
 def resize(arena: Arena, user: int, kind: int, records: int) -> int:
     """Make the list hold `records` records (moving it if its block is too small); returns its first word."""
-    words, heads = arena.words, arena.heads
+    words, heads, users = arena.words, arena.heads, arena.users
     stride = _STRIDE[kind]
-    room = arena.room[user, kind]
-    start = arena.start[user, kind]
-    used = arena.count[user, kind] * stride
-    arena.count[user, kind] = records
+    room = (users[user, ROOMS] >> (8 * kind)) & 255
+    start = users[user, kind]
+    used = users[user, N_LISTS + kind] * stride
+    users[user, N_LISTS + kind] = records
     if room != 0 and records * stride <= _SIZES[room - 1]:
         return start
     c = size_class(records * stride)
@@ -150,8 +142,8 @@ def resize(arena: Arena, user: int, kind: int, records: int) -> int:
     if room != 0:
         words[start] = heads[_FREE + room - 1]
         heads[_FREE + room - 1] = start
-    arena.start[user, kind] = at
-    arena.room[user, kind] = c + 1
+    users[user, kind] = at
+    users[user, ROOMS] += (c + 1 - room) << (8 * kind)
     return at
 
 
@@ -159,7 +151,7 @@ def resize(arena: Arena, user: int, kind: int, records: int) -> int:
 def open_hole(arena: Arena, user: int, kind: int, position: int) -> int:
     """Make room for one record at a position of a list; returns the record's first word."""
     stride = _STRIDE[kind]
-    n = arena.count[user, kind]
+    n = arena.users[user, N_LISTS + kind]
     start = resize(arena, user, kind, n + 1)
     words = arena.words
     for i in range(start + n * stride - 1, start + position * stride - 1, -1):
@@ -171,12 +163,12 @@ def open_hole(arena: Arena, user: int, kind: int, position: int) -> int:
 def close_hole(arena: Arena, user: int, kind: int, position: int) -> None:
     """Take the record at a position out of a list."""
     stride = _STRIDE[kind]
-    n = arena.count[user, kind]
-    start = arena.start[user, kind]
+    n = arena.users[user, N_LISTS + kind]
+    start = arena.users[user, kind]
     words = arena.words
     for i in range(start + position * stride, start + (n - 1) * stride):
         words[i] = words[i + stride]
-    arena.count[user, kind] = n - 1
+    arena.users[user, N_LISTS + kind] = n - 1
 
 
 @njit(cache=True, nogil=True)
@@ -193,49 +185,50 @@ def first_at(words: NDArray[np.int64], start: int, n: int, stride: int, field: i
     return low
 
 
-@njit(cache=True, nogil=True)
-def touch(touched: Touched, user: int, day: int) -> None:
+@njit(cache=True, nogil=True, inline="always")
+def touch(arena: Arena, touched: Touched, user: int, day: int) -> None:
     """Note that the user's segment of this day has changed."""
-    if touched.periods[user] == 0:
+    if arena.users[user, PERIODS] == 0:
         touched.users[touched.count[0]] = user
         touched.count[0] += 1
-    touched.periods[user] |= np.uint64(1) << np.uint64((day >> PERIOD_SHIFT) & 63)
+    arena.users[user, PERIODS] |= np.int64(1) << ((day >> PERIOD_SHIFT) & 63)
 
 
-@njit(cache=True, nogil=True)
-def put_cell(ledger: Ledger, user: int, word0: int, product: int) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def put_cell(arena: Arena, touched: Touched, user: int, word0: int, product: int) -> int:
     """Join a cell (word0 with its action bits); its position if it is new, else -1."""
-    arena = ledger.arena
     words = arena.words
-    start = arena.start[user, CELLS]
-    n = arena.count[user, CELLS]
+    start = arena.users[user, CELLS]
+    n = arena.users[user, N_LISTS + CELLS]
     key = word0 & ~np.int64(ACTION_MASK)
-    i = np.int64(n)
+    i = n
+    found = False
     # Live events append: look at the end first.
     if n > 0 and words[start + 2 * (n - 1)] >= key:
         i = first_at(words, start, n, 2, 0, key)
         while i < n and words[start + 2 * i] & ~np.int64(ACTION_MASK) == key and words[start + 2 * i + 1] < product:
             i += 1
-        if i < n and words[start + 2 * i] & ~np.int64(ACTION_MASK) == key and words[start + 2 * i + 1] == product:
-            joined = words[start + 2 * i] | word0
-            if joined != words[start + 2 * i]:
-                words[start + 2 * i] = joined
-                touch(ledger.touched, user, word0 >> DAY_SHIFT)
-            return np.int64(-1)
-    at = open_hole(arena, user, CELLS, i)
-    words[at] = word0
-    words[at + 1] = product
-    touch(ledger.touched, user, word0 >> DAY_SHIFT)
+        found = i < n and words[start + 2 * i] & ~np.int64(ACTION_MASK) == key and words[start + 2 * i + 1] == product
+    if found:
+        if words[start + 2 * i] & word0 != word0:
+            words[start + 2 * i] |= word0
+            touch(arena, touched, user, word0 >> DAY_SHIFT)
+        i = np.int64(-1)
+    else:
+        at = open_hole(arena, user, CELLS, i)
+        words[at] = word0
+        words[at + 1] = product
+        touch(arena, touched, user, word0 >> DAY_SHIFT)
     return i
 
 
 @njit(cache=True, nogil=True)
 def find_by_id(arena: Arena, user: int, kind: int, high: int, low: int) -> int:
     """Position of the line or refund with this 128-bit identity, -1 without one."""
-    start = arena.start[user, kind]
+    start = arena.users[user, kind]
     stride = _STRIDE[kind]
     words = arena.words
-    for i in range(arena.count[user, kind]):
+    for i in range(arena.users[user, N_LISTS + kind]):
         at = start + i * stride
         if words[at + 1] == low and words[at] == high:
             return np.int64(i)
@@ -332,8 +325,8 @@ def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
     amount = words[at + L_AMOUNT]
     quantity = words[at + L_QUANTITY]
     currency = words[at + L_PRODUCT] >> CURRENCY_SHIFT
-    start = arena.start[user, REFUNDS]
-    for i in range(arena.count[user, REFUNDS]):
+    start = arena.users[user, REFUNDS]
+    for i in range(arena.users[user, N_LISTS + REFUNDS]):
         r = start + i * 11
         if words[r + R_LINE] != words[at + L_ID] or words[r + R_LINE + 1] != words[at + L_ID + 1]:
             continue

@@ -5,6 +5,7 @@ strings are never taken for one. Number 0 means "absent"; 1 is the overflow name
 dictionary's bound are counted (flagged as not exact).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,15 @@ def intern(table: Table, text: NDArray[np.uint8], start: int, length: int) -> in
 
 
 @njit(cache=True, nogil=True)
+def intern_all(table: Table, text: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
+    """Number the names text[ends[i] : ends[i + 1]]; the number of the last one."""
+    number = np.int64(0)
+    for i in range(len(ends) - 1):
+        number = intern(table, text, ends[i], ends[i + 1] - ends[i])
+    return number
+
+
+@njit(cache=True, nogil=True)
 def rehash(table: Table, slots: NDArray[np.int64]) -> None:
     """Fill empty `slots` with all names of the table."""
     mask = len(slots) - 1
@@ -130,8 +140,8 @@ def rehash(table: Table, slots: NDArray[np.int64]) -> None:
 class Names:
     """One dictionary; `table` is what kernels use, the methods serve the edges."""
 
-    def __init__(self, bound: int, mean_bytes: int = 64) -> None:
-        self._text_bytes = (bound + 2) * mean_bytes + 1024
+    def __init__(self, bound: int, mean_bytes: int = 136) -> None:
+        self._text_bytes = (bound + 2) * mean_bytes + (1 << 28)  # room for a whole batch of repeated names
         start = reserve((bound + 4,), np.int64)
         self.table = Table(
             np.zeros(64, np.int64), start, reserve((self._text_bytes,), np.uint8), np.array([0, bound + 1], np.int64)
@@ -157,6 +167,13 @@ class Names:
         self.make_room(1, len(name))
         return int(intern(self.table, np.frombuffer(name, np.uint8), 0, len(name)))
 
+    def add(self, names: Sequence[bytes]) -> int:
+        """Number many names; the number of the last one."""
+        joined = b"".join(names)
+        self.make_room(len(names), len(joined))
+        ends = np.cumsum([0, *map(len, names)], dtype=np.int64)
+        return int(intern_all(self.table, np.frombuffer(joined, np.uint8), ends))
+
     def get(self, name: bytes) -> int:
         """The number of a name, 0 when it is not known."""
         text = np.frombuffer(name, np.uint8)
@@ -166,7 +183,3 @@ class Names:
         """The bytes of a number."""
         first, last = self.table.start[number : number + 2]
         return self.table.text[first:last].tobytes()
-
-    def names(self, after: int = 0) -> list[bytes]:
-        """The names numbered after `after`, in order."""
-        return [self.name(number) for number in range(after + 1, len(self) + 1)]

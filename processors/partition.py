@@ -45,7 +45,7 @@ from processors.counters import (
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
 from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
-from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, PERIOD_SHIFT, REFUNDS, new_ledger
+from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, N_LISTS, PERIOD_SHIFT, REFUNDS, new_ledger
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
 from processors.pool import reserve
 from processors.segments import (
@@ -59,7 +59,7 @@ from processors.segments import (
     line_identities,
     load_segments,
 )
-from schemas.durable import DictionaryEntry, DurableError, decode_entry, encode_entry, is_entry
+from schemas.durable import DictionaryBlock, DurableError, decode_block, encode_block, is_block
 from schemas.scopes import Scope
 
 KINDS = {
@@ -87,6 +87,8 @@ _AHEAD_DAYS = 366 + 2 * PAGE_DAYS
 """A fact of today changes T up to a year ahead."""
 _FLOOR_STEP_DAYS = 64
 """The floor rises in steps, so that bases change a few times a year."""
+_BLOCK = 4096
+"""Names a dictionary record holds at most."""
 _FAULTS = {TRUNCATED: "is cut off", BAD_VERSION: "has another version", BAD_CHECKSUM: "has a wrong checksum", BAD_KEY: "has a bad key"}
 
 
@@ -167,9 +169,14 @@ class Partition:
         self._shop_zone = np.zeros(64, np.int32)
         self._shops_zoned = 0
         self._ledger = new_ledger(config.max_users + 2, 1 << 33, 1 << 33)
-        self._scratch = Scratch(np.zeros(64, np.int64), np.zeros(64, np.int64))
+        self._scratch = Scratch(
+            np.zeros(64, np.int64),
+            np.zeros(N_KINDS, np.int64),
+            np.zeros(N_KINDS, np.int64),
+            reserve((1 << 26, 5), np.int64),
+            np.zeros(64, np.int64),
+        )
         self._known_lines = 0
-        self._around = np.zeros(N_KINDS, np.int64), np.zeros(N_KINDS, np.int64)
         self._counters = self._fresh_counters(self._floor_for(today))
         self._row_names: list[bytes] = [b""]
         self._written = {**{kind: 1 for kind in DICTIONARIES}, "product": 1}  # number 1, `_other`, is known everywhere
@@ -198,7 +205,7 @@ class Partition:
         while True:
             done = fold_batch(
                 self._counters, self._ledger, self.dictionaries.facets, self._scratch, self.zones.arrays, self._shop_zone,
-                batch, done, self.config.mask, *self._around, marks,
+                batch, done, self.config.mask, marks,
             )
             if done == len(decoded):
                 break
@@ -263,11 +270,11 @@ class Partition:
 
         Call `rebuild` when all are loaded.
         """
-        segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_entry(k)]
+        segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_block(k)]
         if len(segments) < len(keys):
             for key, value in zip(keys, values, strict=True):
-                if is_entry(key) and value is not None:
-                    self._load_entry(decode_entry(key, value))
+                if is_block(key) and value is not None:
+                    self._load_block(decode_block(key, value))
         if not segments:
             return
         key_end = np.cumsum([0, *(len(k) for k, _ in segments)], dtype=np.int64)
@@ -287,7 +294,7 @@ class Partition:
         """Counters, and what else follows from the ledgers, from the ledgers alone."""
         users = len(self.dictionaries.users)
         self._grow_scratch(int(most_lines(self._ledger.arena, users)) + 2)
-        identities = np.zeros((int(self._ledger.arena.count[: users + 1, LINES].sum()), 3), np.int64)
+        identities = np.zeros((int(self._ledger.arena.users[: users + 1, N_LISTS + LINES].sum()), 3), np.int64)
         line_identities(self._ledger.arena, users, identities)
         self._known_lines = 0
         self._scratch = self._scratch._replace(lines=np.zeros(64, np.int64))
@@ -335,7 +342,7 @@ class Partition:
     def sizes(self) -> Sizes:
         """How much the partition holds; bytes are those in use by ledgers, blobs, counters and names."""
         users = len(self.dictionaries.users)
-        counts = self._ledger.arena.count[: users + 1].sum(axis=0, dtype=np.int64)
+        counts = self._ledger.arena.users[: users + 1, N_LISTS : 2 * N_LISTS].sum(axis=0)
         names = sum(len(self.dictionaries.named(kind)) for kind in DICTIONARIES) + int(self.dictionaries.products.count[0])
         used = int(self._ledger.arena.heads[0] + self._ledger.blobs.heads[0] + self._counters.control[2]) * 8
         used += int(self.dictionaries.users.table.start[users + 1])
@@ -391,33 +398,40 @@ class Partition:
 
     def _take_entries(self) -> Iterator[tuple[bytes, bytes]]:
         for kind in DICTIONARIES:
-            names = self.dictionaries.named(kind)
-            for offset, name in enumerate(names.names(self._written[kind]), self._written[kind] + 1):
-                zone = self._zone_names.get(offset, "") if kind == "shop" else ""
-                yield encode_entry(DictionaryEntry(kind, offset, name.decode(), zone=zone))
+            names, after = self.dictionaries.named(kind), self._written[kind]
+            for first in range(after + 1, len(names) + 1, _BLOCK):
+                some = range(first, min(first + _BLOCK, len(names) + 1))
+                zones = [self._zone_names[n] for n in some] if kind == "shop" else []
+                yield encode_block(DictionaryBlock(kind, first, [names.name(n) for n in some], zones=zones))
             self._written[kind] = len(names)
-        products = self.dictionaries.products
-        for number in range(self._written["product"] + 1, int(products.count[0]) + 1):
-            item, category, brand = products.triple[number].tolist()
-            yield encode_entry(DictionaryEntry("product", number, triple=(item, category, brand)))
-        self._written["product"] = int(products.count[0])
+        products, after = self.dictionaries.products, self._written["product"]
+        count = int(products.count[0])
+        for first in range(after + 1, count + 1, _BLOCK):
+            triples = products.triple[first : min(first + _BLOCK, count + 1)].astype("<i4").tobytes()
+            yield encode_block(DictionaryBlock("product", first, triples=triples))
+        self._written["product"] = count
 
-    def _load_entry(self, entry: DictionaryEntry) -> None:
-        if entry.kind == "product":
-            number = self.dictionaries.product(*entry.triple)
+    def _load_block(self, block: DictionaryBlock) -> None:
+        if block.kind == "product":
+            last = self.dictionaries.add_products(np.frombuffer(block.triples, "<i4").reshape(-1, 3))
+            expected = block.first + len(block.triples) // 12 - 1
         else:
-            number = self.dictionaries.named(entry.kind).number(entry.name.encode())
-        if number != entry.number:
-            raise DurableError(f"dictionary entry {entry.kind} {entry.number} came as {number}: restore the changelog topic")
-        self._written[entry.kind] = max(self._written[entry.kind], number)
-        if entry.kind == "shop" and entry.zone:
-            self._zone_names[number] = entry.zone
+            last = self.dictionaries.named(block.kind).add(block.names)
+            expected = block.first + len(block.names) - 1
+        if last != expected:
+            raise DurableError(
+                f"dictionary block {block.kind} {block.first} ends at number {last}, not {expected}: restore the changelog topic"
+            )
+        self._written[block.kind] = max(self._written[block.kind], last)
+        for number, zone in enumerate(block.zones, block.first):
+            self._zone_names[number] = zone
+        if block.zones:
             self._zone_new_shops()
 
     def _recount(self, users: int) -> None:
         arena = self._ledger.arena
         # The counters' hash table grows between slices of users, never inside the kernel.
-        per_user = np.maximum(arena.count[: users + 1, CELLS] + arena.count[: users + 1, LINES], 1).astype(np.int64)
+        per_user = np.maximum(arena.users[: users + 1, N_LISTS + CELLS] + arena.users[: users + 1, N_LISTS + LINES], 1)
         kinds = 2 * self.config.mask.bit_count()
         slice_end = np.searchsorted(np.cumsum(per_user) // 100_000, np.arange(0, int(per_user.sum()) // 100_000 + 1), "right")
         first = 1
@@ -425,9 +439,7 @@ class Partition:
             if end <= first:
                 continue
             self._counters = with_room(self._counters, kinds * int(per_user[first:end].sum()))
-            recount(
-                self._counters, arena, self.dictionaries.facets, self._scratch.day, first, end, self.config.mask, *self._around
-            )
+            recount(self._counters, arena, self.dictionaries.facets, self._scratch, first, end, self.config.mask)
             first = end
 
     def _name_of(self, row: int) -> bytes:

@@ -23,7 +23,9 @@ from processors.ledger import (
     L_ID,
     L_PLACE,
     LINES,
+    N_LISTS,
     PERIOD_SHIFT,
+    PERIODS,
     PRODUCT_MASK,
     R_DAY,
     REFUNDS,
@@ -61,8 +63,8 @@ class Records(NamedTuple):
 @njit(cache=True, nogil=True)
 def period_range(arena: Arena, user: int, kind: int, field: int, period: int) -> tuple[int, int]:
     """Positions [i, j) of a sorted list's records that lie in a period."""
-    start = arena.start[user, kind]
-    n = arena.count[user, kind]
+    start = arena.users[user, kind]
+    n = arena.users[user, N_LISTS + kind]
     stride = 2 if kind == CELLS else 11
     low = np.int64(period) << (PERIOD_SHIFT + DAY_SHIFT)
     high = np.int64(period + 1) << (PERIOD_SHIFT + DAY_SHIFT)
@@ -100,16 +102,16 @@ def _put_segment(ledger: Ledger, user: int, period: int, out: NDArray[np.int64],
     a, b = period_range(arena, user, LINES, L_PLACE, period)
     begin = top
     top += 2
-    start = arena.start[user, CELLS]
+    start = arena.users[user, CELLS]
     for k in range(start + 2 * i, start + 2 * j):
         out[top] = words[k]
         top += 1
-    start = arena.start[user, LINES]
+    start = arena.users[user, LINES]
     for line in range(a, b):
         top = _put_version(ledger, start + line * 11, out, top)
     refunds = 0
-    start = arena.start[user, REFUNDS]
-    for r in range(arena.count[user, REFUNDS]):
+    start = arena.users[user, REFUNDS]
+    for r in range(arena.users[user, N_LISTS + REFUNDS]):
         if (words[start + r * 11 + R_DAY] & PRODUCT_MASK) >> PERIOD_SHIFT == period:
             top = _put_version(ledger, start + r * 11, out, top)
             refunds += 1
@@ -124,10 +126,10 @@ def _put_segment(ledger: Ledger, user: int, period: int, out: NDArray[np.int64],
 def _room_needed(ledger: Ledger, user: int) -> int:
     """Words that all segments of a user take at most, headers and checksums of 64 periods included."""
     arena = ledger.arena
-    need = 2 * arena.count[user, CELLS] + 64 * 3
+    need = 2 * arena.users[user, N_LISTS + CELLS] + 64 * 3
     for kind in (LINES, REFUNDS):
-        for i in range(arena.count[user, kind]):
-            at = arena.start[user, kind] + i * 11
+        for i in range(arena.users[user, N_LISTS + kind]):
+            at = arena.users[user, kind] + i * 11
             need += 11 + (blob_length(arena.words[at + V_LENGTHS]) >> 3) + 1
     return need
 
@@ -150,12 +152,12 @@ def encode_touched(ledger: Ledger, users: Table, latest_period: int, r: Records)
         if n > 0 and (n + 64 > capacity or top + _room_needed(ledger, user) > len(r.words) >> 1):
             break
         touched.count[0] -= 1
-        marks = touched.periods[user]
-        touched.periods[user] = 0
+        marks = ledger.arena.users[user, PERIODS]
+        ledger.arena.users[user, PERIODS] = 0
         name = users.start[user]
         length = users.start[user + 1] - name
         for bit in range(64):
-            if not (marks >> np.uint64(bit)) & np.uint64(1):
+            if not (marks >> bit) & 1:
                 continue
             period = latest_period - ((latest_period - bit) & 63)
             begin = top
@@ -179,9 +181,9 @@ def encode_touched(ledger: Ledger, users: Table, latest_period: int, r: Records)
 def replace_range(arena: Arena, user: int, kind: int, i: int, j: int, n: int) -> int:
     """Let positions [i, j) of a list hold n records instead (their words undefined); returns the first one's word."""
     stride = 2 if kind == CELLS else 11
-    count = arena.count[user, kind]
+    count = arena.users[user, N_LISTS + kind]
     tail = (count - j) * stride
-    start = np.int64(arena.start[user, kind])
+    start = np.int64(arena.users[user, kind])
     moved = count + n - (j - i)
     if moved > count:
         start = resize(arena, user, kind, moved)
@@ -194,7 +196,7 @@ def replace_range(arena: Arena, user: int, kind: int, i: int, j: int, n: int) ->
     elif target < source:
         for k in range(tail):
             words[target + k] = words[source + k]
-    arena.count[user, kind] = moved
+    arena.users[user, N_LISTS + kind] = moved
     return start + i * stride
 
 
@@ -224,7 +226,7 @@ def _get_version(ledger: Ledger, at: int, source: NDArray[np.int64], top: int) -
 def _free_versions(ledger: Ledger, user: int, kind: int, i: int, j: int) -> None:
     words = ledger.arena.words
     for k in range(i, j):
-        at = ledger.arena.start[user, kind] + k * 11
+        at = ledger.arena.users[user, kind] + k * 11
         free_blob(ledger.blobs, words[at + V_BLOB], blob_length(words[at + V_LENGTHS]))
 
 
@@ -232,8 +234,8 @@ def _free_versions(ledger: Ledger, user: int, kind: int, i: int, j: int) -> None
 def _drop_refunds(ledger: Ledger, user: int, period: int) -> None:
     arena = ledger.arena
     i = 0
-    while i < arena.count[user, REFUNDS]:
-        at = arena.start[user, REFUNDS] + i * 11
+    while i < arena.users[user, N_LISTS + REFUNDS]:
+        at = arena.users[user, REFUNDS] + i * 11
         if (arena.words[at + R_DAY] & PRODUCT_MASK) >> PERIOD_SHIFT == period:
             _free_versions(ledger, user, REFUNDS, i, i + 1)
             replace_range(arena, user, REFUNDS, i, i + 1, 0)
@@ -263,10 +265,10 @@ def _set_segment(ledger: Ledger, user: int, period: int, source: NDArray[np.int6
     at = replace_range(arena, user, LINES, i, j, lines)
     for k in range(lines):
         top = _get_version(ledger, at + k * 11, source, top)
-    if arena.count[user, REFUNDS] > 0:
+    if arena.users[user, N_LISTS + REFUNDS] > 0:
         _drop_refunds(ledger, user, period)
     if refunds > 0:
-        count = np.int64(arena.count[user, REFUNDS])
+        count = np.int64(arena.users[user, N_LISTS + REFUNDS])
         at = replace_range(arena, user, REFUNDS, count, count, refunds)
         for k in range(refunds):
             top = _get_version(ledger, at + k * 11, source, top)
@@ -307,8 +309,8 @@ def line_identities(arena: Arena, users: int, out: NDArray[np.int64]) -> int:
     """Fill out[:, 0:3] with (user, identity) of every line, as far as it has room; returns how many there are."""
     n = 0
     for user in range(1, users + 1):
-        start = arena.start[user, LINES]
-        for i in range(arena.count[user, LINES]):
+        start = arena.users[user, LINES]
+        for i in range(arena.users[user, N_LISTS + LINES]):
             if n < len(out):
                 out[n, 0] = user
                 out[n, 1] = arena.words[start + i * 11 + L_ID]

@@ -1,7 +1,7 @@
-"""Durable forms besides ledger segments: dictionary entries and a partition's totals.
+"""Durable forms besides ledger segments: dictionary blocks and a partition's totals.
 
-A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers, an
-entry a record, written once, in the transaction of the first segment that uses it. The totals say how far the source topics
+A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers: the
+names that a commit interval brought, a block a record, written once, in the transaction of the first segment that uses them. The totals say how far the source topics
 have been applied and what became of every record; they are in the same transaction too, so accepted + refused = consumed
 survives any crash. Every value begins with a version byte and ends with the CRC-32 of what is before.
 """
@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 VERSION: Final = 1
-ENTRY_PREFIX: Final = b"D"
+BLOCK_PREFIX: Final = b"D"
 TOTALS_KEY: Final = b"T"
 
 
@@ -20,14 +20,16 @@ class DurableError(ValueError):
     """A changelog record that this version cannot read; the worker must not go on from it."""
 
 
-class DictionaryEntry(msgspec.Struct, array_like=True, frozen=True):
-    """A name (or a product: item, category and brand numbers) and its number."""
+class DictionaryBlock(msgspec.Struct, array_like=True, frozen=True):
+    """Names (or products) with consecutive numbers."""
 
     kind: str
-    number: int
-    name: str = ""
-    triple: tuple[int, int, int] = (0, 0, 0)
-    zone: str = ""
+    first: int
+    names: list[bytes] = []
+    zones: list[str] = []
+    """Of shops: the zone of each, fixed at its first event."""
+    triples: bytes = b""
+    """Of products: item, category and brand number of each, 32-bit little-endian."""
 
 
 class TopicTotals(msgspec.Struct):
@@ -66,23 +68,23 @@ def _opened(value: bytes, what: str) -> bytes:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_entry = msgspec.msgpack.Decoder(DictionaryEntry).decode
+_decode_block = msgspec.msgpack.Decoder(DictionaryBlock).decode
 _decode_totals = msgspec.msgpack.Decoder(Totals).decode
 
 
-def is_entry(key: bytes) -> bool:
-    """Whether a changelog key is a dictionary entry's."""
-    return key[:1] == ENTRY_PREFIX
+def is_block(key: bytes) -> bool:
+    """Whether a changelog key is a dictionary block's."""
+    return key[:1] == BLOCK_PREFIX
 
 
-def encode_entry(entry: DictionaryEntry) -> tuple[bytes, bytes]:
-    """Key and value of a dictionary entry."""
-    return b"%b%b|%d" % (ENTRY_PREFIX, entry.kind.encode(), entry.number), _sealed(_encode(entry))
+def encode_block(block: DictionaryBlock) -> tuple[bytes, bytes]:
+    """Key and value of a dictionary block."""
+    return b"%b%b|%d" % (BLOCK_PREFIX, block.kind.encode(), block.first), _sealed(_encode(block))
 
 
-def decode_entry(key: bytes, value: bytes) -> DictionaryEntry:
-    """The entry of a record. Raises DurableError."""
-    return _decode_entry(_opened(value, f"dictionary entry {key[1:16]!r}"))
+def decode_block(key: bytes, value: bytes) -> DictionaryBlock:
+    """The block of a record. Raises DurableError."""
+    return _decode_block(_opened(value, f"dictionary block {key[1:16]!r}"))
 
 
 def encode_totals(totals: Totals) -> tuple[bytes, bytes]:
