@@ -14,15 +14,16 @@ import msgspec
 
 from schemas.adapters import FORMATS, Native
 from schemas.adapters.native import keyed
-from schemas.event import ACTIONS, Action
+from schemas.event import ACTIONS
 from schemas.refusals import Code, Refusal, dead_letter_headers
+from schemas.topics import EVENTS_BROWSE, EVENTS_PURCHASE, TOPIC_OF_ACTION, dead_letter_topic
 from stream.files import InputFiles
 from stream.play import Batch
-from stream.routing import TOPIC_OF_ACTION, Headers, Messages
+from stream.routing import Headers, Messages
 
-DEFAULT_TOPIC: Final = TOPIC_OF_ACTION[Action.VIEW]
+DEFAULT_TOPIC: Final = EVENTS_BROWSE
 """Where what names no action goes: the worker that reads it says why it refuses it."""
-DEAD_LETTER_TOPIC: Final = f"{TOPIC_OF_ACTION[Action.PURCHASE]}.dlq"
+DEAD_LETTER_TOPIC: Final = dead_letter_topic(EVENTS_PURCHASE)
 FILE_ORIGIN: Final = "file:"
 """Opens the topic header of dead letters that have never been in a topic."""
 

@@ -1,9 +1,7 @@
-"""Which topic an action is sent to. For routing alone: any event topic accepts any action, the action decides."""
+"""Records on their way into topics, as tools hand them to a producer."""
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
-
-from schemas.event import Action
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -17,13 +15,6 @@ class Messages(NamedTuple):
     headers: Sequence[Headers] | None = None
     """None: no record has any."""
 
-
-TOPIC_OF_ACTION: Final[dict[Action, str]] = {
-    **dict.fromkeys(
-        (Action.VIEW, Action.FAVOURITE, Action.SHARE, Action.FOLLOW, Action.SEARCH, Action.LIKE, Action.COMMENT),
-        "events.browse",
-    ),
-    **dict.fromkeys((Action.CART, Action.CART_REMOVE), "events.cart"),
-    **dict.fromkeys((Action.ORDER, Action.PURCHASE, Action.REFUND), "events.purchase"),
-    Action.TOUCH: "events.touch",
-}
+    def records(self) -> Iterator[tuple[str, bytes | None, bytes]]:
+        """(topic, key, value), one after another."""
+        return zip(self.topics, self.keys, self.values, strict=True)

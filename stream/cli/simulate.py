@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from schemas.settings import Settings
+from schemas.topics import SHOPS
 from stream.cli.environment import current_settings
 from stream.cli.playing import PlayProgress, quiet_clients, stop_on_signal
 from stream.play import LineWriter, Pace, Sender, play
@@ -133,6 +134,6 @@ async def _sender(settings: Settings, scenario: Scenario, output: Path | None) -
     quiet_clients()
     async with BulkProducer(settings.brokers, partitioner=settings.partitioner) as producer:
         records = shop_records(scenario.world())
-        await producer.send("shops", [record.key() for record in records], [record.encode() for record in records])
+        await producer.send(SHOPS, [record.key() for record in records], [record.encode() for record in records])
         await producer.flush()
         yield producer

@@ -132,6 +132,6 @@ def traffic(seed: int, shape: Shape) -> list[tuple[str, bytes, bytes]]:
     return [
         (topic, key, value)
         for batch in batches(seed, shape)
-        for topic, key, value in zip(*batch, strict=True)
+        for topic, key, value in batch.records()
         if key is not None  # simulated shoppers always have one
     ]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.event import Action
-from stream.routing import TOPIC_OF_ACTION, Messages
+from schemas.topics import TOPIC_OF_ACTION
+from stream.routing import Messages
 from stream.simulate.channels import CHANNELS, TOUCHES
 from stream.simulate.journeys import Rows
 from stream.simulate.promotion import HOUR_MS

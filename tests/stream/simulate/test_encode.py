@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from schemas.event import FIELDS, Action, Event
-from stream.routing import TOPIC_OF_ACTION
+from schemas.topics import TOPIC_OF_ACTION
 from stream.simulate.benchmark import START_MS, Shape, batches, traffic
 from stream.simulate.channels import CHANNELS
 from stream.simulate.draws import generator, running_sum, within_run
@@ -46,7 +46,7 @@ def test_every_record_is_a_valid_event(messages):
 
 
 def test_every_record_has_its_users_key_and_its_actions_topic(messages):
-    for topic, key, value in zip(*messages, strict=True):
+    for topic, key, value in messages.records():
         event = json.loads(value)
         assert key == event["user_id"].encode()
         assert topic == TOPIC_OF_ACTION[Action[event["action"].upper()]]
@@ -79,7 +79,7 @@ def test_benchmark_traffic_is_the_same_bytes_for_a_seed():
 
 def test_benchmark_traffic_does_not_depend_on_how_it_is_cut():
     whole = traffic(5, SHAPE)
-    pieces = [record for batch in batches(5, SHAPE, chunk=777) for record in zip(*batch, strict=True)]
+    pieces = [record for batch in batches(5, SHAPE, chunk=777) for record in batch.records()]
     assert pieces == whole
 
 
