@@ -27,8 +27,8 @@ def flags(java: Java) -> tuple[str, ...]:
     if not path.exists():
         return ()
     if java.version >= _AOT_SINCE:
-        return (f"-XX:AOTCache={path}", "-Xlog:aot=off", "-Xlog:cds=off")
-    return (f"-XX:SharedArchiveFile={path}", "-Xshare:auto", "-Xlog:cds=off")
+        return (f"-XX:AOTCache={path}", "-Xlog:aot*=off,cds*=off")
+    return (f"-XX:SharedArchiveFile={path}", "-Xshare:auto", "-Xlog:cds*=off")
 
 
 def make(java: Java, class_path: str) -> bool:

@@ -29,6 +29,7 @@ from stream.local.errors import ChildFailedError, StackError
 from stream.local.folder import DataFolder
 
 STEADY_S = 10  # a program that ends earlier has failed to start: the next start waits
+_BEGIN_TIMEOUT_S = 20.0
 _POLL_S = 0.03
 _TAIL_LINES = 15
 _LAST, _FIRST = 999, 1
@@ -44,7 +45,7 @@ nocleanup = true
 umask = 077
 
 [unix_http_server]
-file = run/control.sock
+file = {here}/run/control.sock
 chmod = 0700
 
 [rpcinterface:supervisor]
@@ -158,23 +159,26 @@ class Children:
         for left in (*programs.iterdir(), run / "control.sock"):
             left.unlink(missing_ok=True)
         settings = run / "supervisord.conf"
-        settings.write_text(_SUPERVISOR_SETTINGS, encoding="utf-8")
+        # supervisord makes the path of its socket absolute; that may have 107 bytes, and a data folder's more.
+        here = "/proc/self/cwd" if Path("/proc/self/cwd").exists() else "."
+        settings.write_text(_SUPERVISOR_SETTINGS.format(here=here), encoding="utf-8")
+        lock = self._folder.lock_descriptor
         with (self._folder.logs / "supervisor.out").open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stream.local.supervise", "run/supervisord.conf"],
+                [sys.executable, "-m", "stream.local.supervise", "run/supervisord.conf", str(lock)],
                 cwd=self._folder.path,  # the paths in its settings are relative: none needs quoting
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=(self._folder.lock_descriptor,),
+                pass_fds=(lock,),
                 start_new_session=True,
                 umask=0o077,
             )
         self._connect(time.monotonic() + timeout_s)
 
     def _connect(self, deadline: float) -> None:
-        # The address of a socket may have 107 bytes, that of a data folder more: go by the open folder.
+        # Short for the same reason: the way goes by the open folder.
         self._run_folder = os.open(self._folder.run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         by_folder = Path(f"/proc/self/fd/{self._run_folder}")
         socket_path = (by_folder if by_folder.exists() else self._folder.run) / "control.sock"
@@ -249,11 +253,20 @@ class Children:
         self._programs[program.name] = program
         self.start_again(program.name)
 
+    def remove(self, name: str) -> None:
+        """Stop a program and forget it; its log stays."""
+        self.stop_one(name)
+        self._call("removeProcessGroup", name)
+        for suffix in ("conf", "json", "pid"):
+            (self._folder.run / "programs" / f"{name}.{suffix}").unlink(missing_ok=True)
+        del self._programs[name]
+
     def start_again(self, name: str) -> None:
-        """Start a program that was stopped. Nothing happens to one that runs."""
+        """Start a program that was stopped, and wait until it is there to hear signals; one that runs just goes on."""
         log = self.log_path(self._known(name).name)
         self._log_starts[name] = log.stat().st_size if log.exists() else 0
         self._call("startProcess", name, False, unless=Faults.ALREADY_STARTED)  # noqa: FBT003  # wait=False
+        self._wait_for(lambda: self._has_begun(name), _BEGIN_TIMEOUT_S, f"{name} did not begin")
 
     def stop_one(self, name: str) -> None:
         """Stop a program in good order (SIGTERM, then SIGKILL after its patience); it stays down."""
@@ -319,6 +332,16 @@ class Children:
             start = self._log_starts.get(name, 0)
             log.seek(max(start if start <= size else 0, size - 200_000))  # a rotated log begins anew
             return log.read().decode("utf-8", "replace")
+
+    def _has_begun(self, name: str) -> bool:
+        state = self.state(name)
+        if state.has_failed:
+            return True
+        try:
+            begun = (self._folder.run / "programs" / f"{name}.pid").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return False
+        return begun == str(state.pid)
 
     def _last_words(self, name: str) -> str:
         try:

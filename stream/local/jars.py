@@ -1,7 +1,7 @@
 """The broker's jars: exactly those of the lock file, each checked by its SHA-256, kept in a cache folder of the user.
 
 The lock (kafka.lock.toml, in jgo's format) names coordinates and checksums, no host: jgo knows where Maven artifacts
-come from. SMART_MAVEN_REPOSITORY names another repository, SMART_CACHE_DIR another cache folder.
+come from. The cache folder is smart-stream/ under XDG_CACHE_HOME, or under ~/.cache.
 """
 
 import fcntl
@@ -53,10 +53,9 @@ def locked_jars() -> tuple[Jar, ...]:
 
 def cache_folder() -> Path:
     """Return the folder that holds the jars of this lock; another lock has another folder."""
-    base = os.environ.get("SMART_CACHE_DIR")
-    root = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smart-stream"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(",".join(jar.sha256 for jar in locked_jars()).encode()).hexdigest()
-    return root / f"kafka-{KAFKA_VERSION}-{digest[:12]}"
+    return base / "smart-stream" / f"kafka-{KAFKA_VERSION}-{digest[:12]}"
 
 
 def installed_class_path() -> str | None:
@@ -86,7 +85,7 @@ def install(progress: Callable[[int, int], None] = lambda _done, _all: None) -> 
     except OSError as error:
         raise InstallError(
             f"The broker's jars cannot be kept in {folder}: {error}. "
-            "Make room or make it writable, or name another folder in SMART_CACHE_DIR.",
+            "Make room or make it writable, or name another cache folder in XDG_CACHE_HOME.",
         ) from error
     return os.pathsep.join(str(folder / jar.path) for jar in jars)
 
@@ -126,7 +125,7 @@ def _bring(jar: Jar, folder: Path) -> None:
         path.unlink()
         raise InstallError(
             f"{path.name} arrived with SHA-256 {found}, but {LOCK_PATH.name} says {jar.sha256}. It was removed. "
-            "Something on the way changes files: try another network, or another repository in SMART_MAVEN_REPOSITORY.",
+            "Something on the way changes files: try another network.",
         )
 
 
@@ -159,8 +158,7 @@ def _download(jar: Jar, folder: Path) -> None:
 def _maven(folder: Path) -> "MavenContext":
     from jgo.maven import MavenContext  # noqa: PLC0415  # slow to import, and not needed once installed
 
-    repository = os.environ.get("SMART_MAVEN_REPOSITORY")
-    return MavenContext(repo_cache=folder, remote_repos={"chosen": repository.rstrip("/")} if repository else None)
+    return MavenContext(repo_cache=folder)
 
 
 def _sha256(path: Path) -> str:

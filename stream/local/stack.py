@@ -172,7 +172,7 @@ class LocalStack:
         """Return the settings by which our own programs find this stack."""
         return {
             "SMART_DATA_DIR": str(self.folder.path),
-            "SMART_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "SMART_BROKERS": self.bootstrap_servers,
             "SMART_REDIS_URL": self.redis_url,
         }
 
@@ -211,12 +211,18 @@ class LocalStack:
             taken = self._children.states()
             name = next(n for n in (f"worker-{i}" for i in self._worker_numbers) if n not in taken)
         remembered = self._earlier.metrics_ports.get(name) if self._earlier else None
-        port = ports.choose(remembered, self._taken_ports())
+        port = ports.choose(remembered, self.taken_ports())
         self._metrics_ports[name] = port
         env = {"SMART_METRICS_PORT": str(port), "SMART_METRICS_HOST": ports.HOST, **(env or {})}
         check = ready or (lambda: _serves_metrics(port))
         self.add(name, argv, env=env, ready=check, order=_WORKER_ORDER, stop_wait_s=_WORKER_STOP_S)
         return name
+
+    def remove(self, name: str) -> None:
+        """Stop a program and forget it."""
+        self._children.remove(name)
+        self._metrics_ports.pop(name, None)
+        self._tell_addresses()
 
     def names(self) -> list[str]:
         """Return the names of all programs, broker and store included."""
@@ -336,7 +342,8 @@ class LocalStack:
     def _tell_addresses(self) -> None:
         self.folder.write_addresses(self.addresses)
 
-    def _taken_ports(self) -> set[int]:
+    def taken_ports(self) -> set[int]:
+        """Return every port of this stack."""
         assert self._broker is not None, "only a started stack has workers"  # noqa: S101
         assert self._store is not None, "broker and store come and go together"  # noqa: S101
         return {self._broker.port, self._broker.controller_port, self._store.port, *self._metrics_ports.values()}

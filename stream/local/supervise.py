@@ -48,8 +48,9 @@ def _stop_with_launcher() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def main(settings: str) -> None:
-    """Run until told to stop; `settings` is a supervisord.conf."""
+def main(settings: str, lock: int) -> None:
+    """Run until told to stop. `settings` is a supervisord.conf, `lock` an open file that no program shall inherit."""
+    os.set_inheritable(lock, False)  # noqa: FBT003  # its only form
     threading.Thread(target=_stop_with_launcher, daemon=True).start()
     options = _Options()
     options.realize(["--nodaemon", "--silent", "--configuration", settings])
@@ -61,4 +62,4 @@ def main(settings: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))
