@@ -270,46 +270,46 @@ def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArr
 
 @njit(cache=True, nogil=True)
 def raise_floor(c: Counters, new_floor: int) -> None:
-    """Sum the pages before `new_floor` (a multiple of 8) into the bases and free them: T before it are forgotten."""
+    """Sum the pages before `new_floor` (a multiple of 8) into the bases and free them: T before it are forgotten.
+
+    Every base becomes dirty, and so does every freed page, which is empty from now on.
+    """
     nw = len(c.windows)
-    slots = c.table.shape[1]
     control = c.control
-    old = control[_FLOOR]
-    # A dirty base stands under the slot before the old floor: it moves to the slot before the new one.
+    ring = np.int64(c.table.shape[1] - 1)
+    first = control[_FLOOR] >> PAGE_SHIFT
+    end = new_floor >> PAGE_SHIFT
+    kept = 0
+    for i in range(control[_DIRTY]):
+        scope = c.dirty_pages[i] >> 32
+        page = np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK))
+        if page >= end:
+            c.dirty_pages[kept] = c.dirty_pages[i]
+            kept += 1
+        elif page == BASE_PAGE or page >= first:
+            c.dirty[scope, (first - 1 if page == BASE_PAGE else page) & ring] = 0
     for row in range(1, control[_ROWS]):
-        n = N_COUNTS if c.rows.parent[row] == row else N_MONEY
-        for page in range(old >> PAGE_SHIFT, min(new_floor >> PAGE_SHIFT, (old >> PAGE_SHIFT) + slots)):
-            slot = page & (slots - 1)
-            at = np.int64(c.table[row, slot]) * _UNIT
+        counts = c.rows.parent[row] == row
+        n = N_COUNTS if counts else N_MONEY
+        for page in range(first, min(end, first + ring + 1)):
+            at = np.int64(c.table[row, page & ring]) * _UNIT
             if at == 0:
                 continue
             for k in range(PAGE_DAYS * n * nw):
                 c.base[row, k % (n * nw)] += c.words[at + k]
                 c.words[at + k] = 0
-            head = _FREE_COUNTS if n == N_COUNTS else _FREE_MONEY
+            head = _FREE_COUNTS if counts else _FREE_MONEY
             c.words[at] = control[head]
             control[head] = at
-            c.table[row, slot] = 0
-    kept = 0
-    for i in range(control[_DIRTY]):
-        scope = c.dirty_pages[i] >> 32
-        page = np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK))
-        slot = (((old >> PAGE_SHIFT) - 1) if page == BASE_PAGE else page) & (slots - 1)
-        c.dirty[scope, slot] = 0
-        if page != BASE_PAGE and page >= new_floor >> PAGE_SHIFT:
-            c.dirty_pages[kept] = c.dirty_pages[i]
-            kept += 1
-    for i in range(kept):
-        scope = c.dirty_pages[i] >> 32
-        c.dirty[scope, c.dirty_pages[i] & (slots - 1)] = 1
-    control[_FLOOR] = new_floor
-    # Every base is published anew with its new floor: readers drop the pages that it covers.
-    slot = ((new_floor >> PAGE_SHIFT) - 1) & (slots - 1)
-    for row in range(1, control[_ROWS]):
-        if c.rows.parent[row] == row:
-            c.dirty[row, slot] = 1
+            c.table[row, page & ring] = 0
+            if counts:
+                c.dirty_pages[kept] = (np.int64(row) << 32) | page
+                kept += 1
+        if counts:
+            c.dirty[row, (end - 1) & ring] = 1
             c.dirty_pages[kept] = (np.int64(row) << 32) | (np.int64(BASE_PAGE) & KEY_VALUE_MASK)
             kept += 1
+    control[_FLOOR] = new_floor
     control[_DIRTY] = kept
 
 
@@ -318,17 +318,18 @@ def take_dirty(c: Counters, through_page: int, scopes: NDArray[np.int64], pages:
     """Move the dirty pages numbered at most `through_page` into the two outputs; later ones stay. Returns how many."""
     taken = 0
     kept = 0
-    slots = c.table.shape[1]
+    ring = np.int64(c.table.shape[1] - 1)
+    first = c.control[_FLOOR] >> PAGE_SHIFT
     for i in range(c.control[_DIRTY]):
         entry = c.dirty_pages[i]
         scope = entry >> 32
         page = np.int64(np.int32(entry & KEY_VALUE_MASK))
-        if page > through_page or taken == len(scopes):
+        if page > through_page:
             c.dirty_pages[kept] = entry
             kept += 1
             continue
-        slot = (((c.control[_FLOOR] >> PAGE_SHIFT) - 1) if page == BASE_PAGE else page) & (slots - 1)
-        c.dirty[scope, slot] = 0
+        if page == BASE_PAGE or page >= first:
+            c.dirty[scope, (first - 1 if page == BASE_PAGE else page) & ring] = 0
         scopes[taken] = scope
         pages[taken] = page
         taken += 1

@@ -4,12 +4,13 @@ Key: `scope|partition|page`; the page number is its first day / 8, `base` for wh
 
     version, number of windows, floor (4 bytes; of a base: pages before this day are in it), lanes, CRC-32 (4 bytes)
 
-A lane is a currency (length and bytes; none for the counts), the number of its entries and the entries: the gap to the next
-position and the difference, as varints (LEB128, differences zigzag). Positions run over [day][counter][window], in a base over
+A lane is a currency (length and bytes; none for the counts), the bytes that its entries take (2 bytes) and the entries: the
+gap to the next position and the difference, as varints (LEB128, differences zigzag). Positions run over [day][counter][window], in a base over
 [counter][window]. Lanes are in the order of their currencies, so equal counters have equal bytes. A page without entries is a
 tombstone.
 """
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,6 @@ from processors.counters import (
     PAGE_DAYS,
     PAGE_SHIFT,
     Counters,
-    floor_day,
 )
 from processors.names import Table
 
@@ -52,17 +52,14 @@ def _put_lane(
     out: NDArray[np.uint8], top: int, values: NDArray[np.int64], at: int, length: int, name: NDArray[np.uint8]
 ) -> int:
     """Encode the nonzero entries of values[at : at + length]; returns the new top, unchanged if there are none."""
-    entries = 0
-    for k in range(length):
-        entries += values[at + k] != 0
-    if entries == 0:
-        return top
+    begin = top
     out[top] = len(name)
     top += 1
     for k in range(len(name)):
         out[top] = name[k]
         top += 1
-    top = _put_varint(out, top, entries)
+    size = top
+    top += 2
     last = 0
     for k in range(length):
         value = values[at + k]
@@ -70,6 +67,10 @@ def _put_lane(
             top = _put_varint(out, top, k - last)
             top = _put_varint(out, top, (value << 1) if value >= 0 else (((-value) << 1) - 1))
             last = k
+    if top == size + 2:
+        return begin
+    out[size] = (top - size - 2) & 255
+    out[size + 1] = (top - size - 2) >> 8
     return top
 
 
@@ -80,6 +81,8 @@ def _put_row(
     length = n * len(c.windows)
     if page == BASE_PAGE:
         return _put_lane(out, top, c.base[row], 0, length, name)
+    if page < c.control[0] >> PAGE_SHIFT:
+        return top  # it has gone into the base, and its slot may serve a later page
     at = np.int64(c.table[row, page & (c.table.shape[1] - 1)]) * 8
     if at == 0:
         return top
@@ -134,45 +137,60 @@ def _get_varint(text: NDArray[np.uint8], top: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _get_lane(text: NDArray[np.uint8], top: int, out: NDArray[np.int64]) -> int:
-    """Add a lane's entries into `out`, flat over its positions; returns the new top."""
-    entries, top = _get_varint(text, top)
+def add_lane(text: NDArray[np.uint8], start: int, end: int, sign: int, out: NDArray[np.int64]) -> None:
+    """out[position] += sign * difference for every entry in text[start:end]."""
     k = np.int64(0)
-    for _ in range(entries):
-        gap, top = _get_varint(text, top)
-        value, top = _get_varint(text, top)
+    while start < end:
+        gap, start = _get_varint(text, start)
+        value, start = _get_varint(text, start)
         k += gap
-        out[k] += (value >> 1) if value & 1 == 0 else -((value + 1) >> 1)
-    return top
+        out[k] += sign * ((value >> 1) if value & 1 == 0 else -((value + 1) >> 1))
 
 
 class Page(NamedTuple):
-    """A decoded page."""
+    """An encoded page whose head and checksum have been read."""
 
     floor: int
     """Of a base: the day before which everything is in it; 0 otherwise."""
-    lanes: dict[str, NDArray[np.int64]]
-    """Currency ("" for the counts) → [days, counters, windows] differences; one "day" in a base."""
+    text: NDArray[np.uint8]
+    lanes: dict[str, tuple[int, int]]
+    """Currency ("" for the counts) → where its entries stand in `text`."""
+
+    def differences(self, currency: str, windows: int, *, base: bool) -> NDArray[np.int64]:
+        """[days, counters, windows] of a lane; one "day" in a base."""
+        shape = (1 if base else PAGE_DAYS, N_MONEY if currency else N_COUNTS, windows)
+        out = np.zeros(shape, np.int64)
+        if currency in self.lanes:
+            add_lane(self.text, *self.lanes[currency], 1, out.reshape(-1))
+        return out
 
 
-def decode_page(value: bytes, windows: int, *, base: bool) -> Page:
-    """The page that a record holds. Raises PageError for another version, other windows or a broken checksum."""
+EMPTY_PAGE = Page(0, np.zeros(0, np.uint8), {})
+
+
+def decode_page(value: bytes | None, windows: int) -> Page:
+    """The page that a record holds (a tombstone holds an empty one).
+
+    Raises PageError for another version, other windows or a broken checksum.
+    """
+    if value is None:
+        return EMPTY_PAGE
     text = np.frombuffer(value, np.uint8)
-    if len(text) < _HEAD + 4 or text[0] != VERSION:
-        raise PageError(f"page record of {len(text)} bytes has version {text[0] if len(text) else 'none'}, not {VERSION}")
-    if text[1] != windows:
-        raise PageError(f"page record has {text[1]} windows, expected {windows}: SMART_WINDOWS changed without a rebuild")
-    end = len(text) - 4
-    if crc32(text, 0, end) != int.from_bytes(value[end:], "little"):
+    if len(value) < _HEAD + 4 or value[0] != VERSION:
+        raise PageError(f"page record of {len(value)} bytes has version {value[0] if value else 'none'}, not {VERSION}")
+    if value[1] != windows:
+        raise PageError(f"page record has {value[1]} windows, expected {windows}: SMART_WINDOWS changed without a rebuild")
+    end = len(value) - 4
+    if zlib.crc32(value[:end]) != int.from_bytes(value[end:], "little"):
         raise PageError("page record has a wrong checksum")
-    days, top, lanes = (1 if base else PAGE_DAYS), _HEAD, {}
+    top, lanes = _HEAD, {}
     while top < end:
-        length = int(text[top])
-        name = value[top + 1 : top + 1 + length].decode()
-        lane = np.zeros(days * (N_MONEY if name else N_COUNTS) * windows, np.int64)
-        top = int(_get_lane(text, top + 1 + length, lane))
-        lanes[name] = lane.reshape(days, -1, windows)
-    return Page(int.from_bytes(value[2:_HEAD], "little"), lanes)
+        name_end = top + 1 + value[top]
+        start = name_end + 2
+        stop = start + int.from_bytes(value[name_end:start], "little")
+        lanes[value[top + 1 : name_end].decode()] = (start, stop)
+        top = stop
+    return Page(int.from_bytes(value[2:_HEAD], "little"), text, lanes)
 
 
 def page_key(scope: bytes, partition: int, page: int) -> bytes:
@@ -192,6 +210,3 @@ def parse_page_key(key: bytes) -> tuple[bytes, int, int]:
 def page_of(day: int) -> int:
     """Number of the page that holds a day."""
     return day >> PAGE_SHIFT
-
-
-__all__ = ["BASE_PAGE", "Page", "PageError", "decode_page", "encode_pages", "floor_day", "page_key", "page_of", "parse_page_key"]

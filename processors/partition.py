@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from processors.calendar import DAY_MS, Zones, date_of
 from processors.counters import (
+    BASE_PAGE,
     BRAND,
     KEY_SHOP_SHIFT,
     KEY_VALUE_MASK,
@@ -249,15 +250,18 @@ class Partition:
             return
         scopes, pages = np.zeros(count, np.int64), np.zeros(count, np.int64)
         taken = take_dirty(self._counters, page_of(through_day), scopes, pages)
+        # A base comes before the tombstones of the pages that it has taken in.
+        order = np.argsort(pages[:taken] != BASE_PAGE, kind="stable")
+        scopes, pages = scopes[order], pages[order]
         if self._page_room is None:
             self._page_room = reserve((MAX_PAGE_BYTES << 14,), np.uint8)
         currency = self.dictionaries.currency
-        order = np.array([n for _, n in sorted((currency.name(n), n) for n in range(1, len(currency) + 1))], np.int64)
+        by_name = np.array([n for _, n in sorted((currency.name(n), n) for n in range(1, len(currency) + 1))], np.int64)
         step = 1024
         for i in range(0, taken, step):
             end = np.zeros(len(scopes[i : min(i + step, taken)]) + 1, np.int64)
             some, numbers = scopes[i : min(i + step, taken)], pages[i : min(i + step, taken)]
-            encode_pages(self._counters, some, numbers, currency.table, order, self._page_room, end)
+            encode_pages(self._counters, some, numbers, currency.table, by_name, self._page_room, end)
             encoded = self._page_room[: end[-1]].tobytes()
             ends = end.tolist()
             for k, (row, page) in enumerate(zip(some.tolist(), numbers.tolist(), strict=True)):

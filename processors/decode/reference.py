@@ -28,7 +28,7 @@ from processors.decode.columns import ABSENT
 from processors.decode.murmur import MURMUR2, partition_of
 from schemas import event as form
 from schemas.currency import CURRENCY_CODES
-from schemas.event import ACTIONS, NO_TOUCH, TOUCHES, Action
+from schemas.event import ACTIONS, COUNTED_ACTIONS, NO_TOUCH, REQUIRED_BY_ACTION, TOUCHES, Action
 from schemas.refusals import Code
 
 
@@ -71,12 +71,6 @@ _NOT_IN_IDS: Final = re.compile("[\u0000-\u001f\u007f-\u009f\ud800-\udfff]")
 _CHANNEL: Final = re.compile(form.CHANNEL_PATTERN)
 _INT_DIGITS_MAX: Final = 20
 """Longer integers are beyond every limit; how long an int may be is then not the interpreter's business."""
-_COUNTED_ACTIONS: Final = frozenset({Action.PURCHASE, Action.CART, Action.CART_REMOVE})
-_REQUIRED: Final[dict[Action, frozenset[str]]] = {
-    Action.PURCHASE: frozenset({"order_id", "quantity", "amount_minor", "currency"}),
-    Action.REFUND: frozenset({"order_id"}),
-    Action.TOUCH: frozenset({"touch"}),
-}
 
 
 def decode_record(
@@ -122,11 +116,11 @@ def _event(fields: dict[str, Any]) -> EventRow:
     category_id = _id(fields, "category_id")
     brand_id = _id(fields, "brand_id")
     channel = _channel(fields)
-    required = _REQUIRED.get(action, frozenset())
+    required = REQUIRED_BY_ACTION.get(action, ())
     dwell_ms = _number(fields, "dwell_ms", 0, form.DWELL_MS_MAX)
     touch = _touch(fields, required="touch" in required)
     _id(fields, "source")
-    quantity_min = 1 if action in _COUNTED_ACTIONS else 0
+    quantity_min = 1 if action in COUNTED_ACTIONS else 0
     quantity = _number(fields, "quantity", quantity_min, form.QUANTITY_MAX, required="quantity" in required)
     amount_minor = _number(fields, "amount_minor", 0, form.AMOUNT_MINOR_MAX, required="amount_minor" in required)
     currency = _currency(fields, required="currency" in required)

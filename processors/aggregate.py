@@ -1,0 +1,258 @@
+"""The figures of a scope over all partitions: the newest page of every partition, added up (docs/concepts/pages.md).
+
+Every partition publishes absolute difference pages of its own, so a page that comes replaces its former version and
+nothing is ever counted twice. An `Aggregate` keeps, for each scope, the values of all T that the pages reach, and which of
+them have changed since they were last published: a live event changes today, a late one restates past T. It knows no
+Kafka and no clock; today is handed in.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.calendar import date_of
+from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT
+from processors.figures import Provenance, record
+from processors.pages import EMPTY_PAGE, Page, add_lane, decode_page, parse_page_key
+from schemas.factors import NO_CURRENCY, FactorRecord, record_key
+
+
+@njit(cache=True, nogil=True)
+def replace_lane(
+    values: NDArray[np.int64], stale: NDArray[np.bool_], index: int, old: NDArray[np.uint8], old_start: int, old_end: int,
+    new: NDArray[np.uint8], new_start: int, new_end: int,
+) -> None:
+    """Take a lane's old entries out of a scope's values and put the new ones in.
+
+    values: [days, counters * windows], the values (not differences) of successive T; stale: [days, windows], set where a
+    value changes; index: the row of the page's first day.
+    """
+    width = values.shape[1]
+    windows = stale.shape[1]
+    change = np.zeros(PAGE_DAYS * width, np.int64)
+    add_lane(old, old_start, old_end, -1, change)
+    add_lane(new, new_start, new_end, 1, change)
+    total = np.zeros(width, np.int64)
+    any_left = True
+    for t in range(index, len(values)):
+        day = t - index
+        if day < PAGE_DAYS:
+            for k in range(width):
+                total[k] += change[day * width + k]
+        elif day == PAGE_DAYS:
+            any_left = False
+            for k in range(width):
+                any_left = any_left or total[k] != 0
+        if not any_left:
+            break
+        for k in range(width):
+            if total[k] != 0:
+                values[t, k] += total[k]
+                stale[t, k % windows] = True
+
+
+class _Base(NamedTuple):
+    """What a partition says of the days before a floor."""
+
+    floor: int
+    page: Page
+
+
+class _Scope:
+    """Values of one scope; row i of every array is day `first` + i."""
+
+    def __init__(self, first: int, windows: int) -> None:
+        self.first = first
+        self.windows = windows
+        self.lanes: dict[str, NDArray[np.int64]] = {"": np.zeros((0, N_COUNTS * windows), np.int64)}
+        self.stale = np.zeros((0, windows), np.bool_)
+        self.pages: dict[tuple[int, int], Page] = {}
+        """(partition, page number) → its newest version."""
+        self.bases: dict[int, _Base] = {}
+        self.dashed = False
+        """Whether records without a currency have been published."""
+
+    def reach(self, end: int) -> None:
+        """Let the arrays reach up to day `end` (exclusive); without further pages every value stays as it is."""
+        missing = end - self.first - len(self.stale)
+        if missing > 0:
+            for currency, lane in self.lanes.items():
+                last = lane[-1:] if len(lane) else np.zeros((1, lane.shape[1]), np.int64)
+                self.lanes[currency] = np.concatenate([lane, np.repeat(last, missing, axis=0)])
+            self.stale = np.concatenate([self.stale, np.zeros((missing, self.windows), np.bool_)])
+
+    def lane(self, currency: str) -> NDArray[np.int64]:
+        """The values of a currency ("" = counts), made on first use; then all records of the scope are stale."""
+        if currency not in self.lanes:
+            self.lanes[currency] = np.zeros((len(self.stale), N_MONEY * self.windows), np.int64)
+            self.stale |= (self.lanes[""].reshape(len(self.stale), N_COUNTS, self.windows) != 0).any(axis=1)
+        return self.lanes[currency]
+
+
+class Aggregate:
+    """Sums of the pages of all partitions, for the scopes placed in one partition of `factors.pages`."""
+
+    def __init__(self, windows: Sequence[int], horizon_days: int) -> None:
+        self.windows = tuple(windows)
+        self.horizon_days = horizon_days
+        self._scopes: dict[str, _Scope] = {}
+        self._changed: set[str] = set()
+        self._today: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def apply(self, key: bytes, value: bytes | None) -> str:
+        """Take in the newest version of a page; returns its scope. Raises PageError for a record that cannot be read."""
+        name, partition, number = parse_page_key(key)
+        page, scope_name = decode_page(value, len(self.windows)), name.decode()
+        scope = self._scopes.get(scope_name)
+        if number == BASE_PAGE:
+            if scope is None:
+                scope = self._scopes.setdefault(scope_name, _Scope(page.floor, len(self.windows)))
+            self._set_base(scope, partition, page)
+        else:
+            first = number << PAGE_SHIFT
+            if scope is None:
+                scope = self._scopes.setdefault(scope_name, _Scope(first, len(self.windows)))
+            if partition not in scope.bases or first >= scope.bases[partition].floor:
+                self._set_page(scope, partition, number, page)
+        self._changed.add(scope_name)
+        return scope_name
+
+    def scopes(self) -> list[str]:
+        """All scopes that have a page here."""
+        return list(self._scopes)
+
+    def settle(self) -> None:
+        """Take everything applied so far as published (a state that has been read again after a restart)."""
+        for name in self._changed:
+            scope = self._scopes[name]
+            scope.stale[:] = False
+            scope.dashed = True
+        self._changed.clear()
+
+    def touch(self, scope: str, day: int) -> None:
+        """Publish the scope's figures of T = day, and of every later T up to today, whether they have changed or not."""
+        known = self._scopes[scope]
+        known.stale[max(day - known.first, 0) :] = True
+        self._changed.add(scope)
+
+    def advance(self, scope: str, today: int) -> bool:
+        """The scope's date has come to be `today`: every window that is not empty has a new T. True if it was new."""
+        before = self._today.get(scope)
+        if before is not None and before >= today:
+            return False
+        self._today[scope] = today
+        known = self._scopes[scope]
+        known.reach(today + 1)
+        i = today - known.first
+        if i >= 0 and before is not None:
+            start = max(before + 1 - known.first, 0)
+            counts = known.lanes[""][start : i + 1].reshape(-1, N_COUNTS, len(self.windows))
+            known.stale[start : i + 1] |= (counts != 0).any(axis=1)
+        self._changed.add(scope)
+        return True
+
+    def changed(self) -> list[str]:
+        """Scopes with figures that may have changed since they were taken."""
+        return list(self._changed)
+
+    def take(self, scope: str, today: int, provenance: Provenance) -> Iterator[tuple[str, FactorRecord | None]]:
+        """(key, record or None to delete it) of the scope's stale figures with T in today − horizon … today.
+
+        Later T stay stale until their day has come.
+        """
+        self._changed.discard(scope)
+        known = self._scopes[scope]
+        known.reach(today + 1)
+        first = max(today - self.horizon_days - known.first, 0)
+        end = max(today + 1 - known.first, 0)
+        days, windows = np.nonzero(known.stale[first:end])
+        known.stale[:end] = False
+        money = sorted(currency for currency in known.lanes if currency)
+        nw = len(self.windows)
+        for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):
+            as_of, window = date_of(known.first + i).isoformat(), self.windows[w]
+            counts = known.lanes[""][i, w::nw].tolist()
+            if not money:
+                known.dashed = True
+                made = record(scope, window, as_of, counts, NO_CURRENCY, (0, 0), provenance)
+                yield made.key, made
+            elif known.dashed:
+                yield record_key(scope, window, as_of, NO_CURRENCY), None
+            for currency in money:
+                made = record(
+                    scope, window, as_of, counts, currency, known.lanes[currency][i, w::nw].tolist(), provenance
+                )
+                yield made.key, made
+
+    def series(self, scope: str, currency: str, first_day: int, last_day: int) -> NDArray[np.int64]:
+        """[T, counters, windows] of a scope's counts (currency "") or money for T in first … last day; zeros where unknown."""
+        n = N_MONEY if currency else N_COUNTS
+        out = np.zeros((last_day - first_day + 1, n, len(self.windows)), np.int64)
+        known = self._scopes.get(scope)
+        if known is None or currency not in known.lanes:
+            return out
+        known.reach(last_day + 1)
+        start = max(first_day, known.first)
+        if start <= last_day:
+            rows = known.lanes[currency][start - known.first : last_day + 1 - known.first]
+            out[start - first_day :] = rows.reshape(len(rows), n, -1)
+        return out
+
+    def first_day(self, scope: str) -> int:
+        """The first T of which the scope has values."""
+        return self._scopes[scope].first
+
+    def currencies(self, scope: str) -> list[str]:
+        """The currencies of a scope, ascending."""
+        return sorted(currency for currency in self._scopes[scope].lanes if currency)
+
+    def _set_page(self, scope: _Scope, partition: int, number: int, page: Page) -> None:
+        first = number << PAGE_SHIFT
+        if first < scope.first:
+            self._reach_back(scope, first)
+        scope.reach(first + PAGE_DAYS)
+        old = scope.pages.get((partition, number), EMPTY_PAGE)
+        for currency in old.lanes.keys() | page.lanes.keys():
+            lane = scope.lane(currency)
+            replace_lane(
+                lane, scope.stale, first - scope.first, old.text, *old.lanes.get(currency, (0, 0)), page.text,
+                *page.lanes.get(currency, (0, 0)),
+            )
+        if page.lanes:
+            scope.pages[partition, number] = page
+        else:
+            scope.pages.pop((partition, number), None)
+
+    def _set_base(self, scope: _Scope, partition: int, page: Page) -> None:
+        """A base takes the place of the former base and of the pages before its floor; usually nothing changes."""
+        nw = len(self.windows)
+        old = scope.bases.get(partition, _Base(0, EMPTY_PAGE))
+        gone = [key for key in scope.pages if key[0] == partition and key[1] << PAGE_SHIFT < page.floor]
+        replaced = [scope.pages.pop(key) for key in gone]
+        scope.bases[partition] = _Base(page.floor, page)
+        currencies = set(page.lanes).union(old.page.lanes, *(one.lanes for one in replaced))
+        for currency in currencies:
+            change = page.differences(currency, nw, base=True)[0] - old.page.differences(currency, nw, base=True)[0]
+            for one in replaced:
+                change -= one.differences(currency, nw, base=False).sum(axis=0)
+            if change.any():
+                scope.lane(currency)[:] += change.reshape(-1)
+                scope.stale |= change.any(axis=0)
+
+    def _reach_back(self, scope: _Scope, first: int) -> None:
+        """A late event: let the arrays begin at an earlier day. Before the first page there are only bases."""
+        missing = scope.first - first
+        nw = len(self.windows)
+        for currency, lane in scope.lanes.items():
+            start = np.zeros(lane.shape[1], np.int64)
+            for base in scope.bases.values():
+                start += base.page.differences(currency, nw, base=True).reshape(-1)
+            scope.lanes[currency] = np.concatenate([np.repeat(start[None, :], missing, axis=0), lane])
+        scope.stale = np.concatenate([np.zeros((missing, nw), np.bool_), scope.stale])
+        scope.first = first
