@@ -101,6 +101,14 @@ OPTIONAL_FIELDS: Final = (
     "order_id",
     "line_id",
 )
+REQUIRED_BY_ACTION: Final[dict[Action, tuple[str, ...]]] = {
+    Action.PURCHASE: ("quantity", "amount_minor", "currency", "order_id"),
+    Action.REFUND: ("order_id",),
+    Action.TOUCH: ("touch",),
+}
+"""What an action requires besides REQUIRED_FIELDS."""
+COUNTED_ACTIONS: Final = (Action.CART, Action.PURCHASE, Action.CART_REMOVE)
+"""Actions whose quantity is at least 1; any other quantity may be 0."""
 FIELDS: Final = REQUIRED_FIELDS + OPTIONAL_FIELDS
 """All known fields, in the order in which a decoder checks them."""
 
