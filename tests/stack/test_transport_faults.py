@@ -5,16 +5,16 @@ import signal
 import time
 
 import pytest
-from transport_rig import Rig
 
 from stream.transport import ExitCode
+from tests.stack.transport_rig import Rig
 
 pytestmark = [pytest.mark.stack, pytest.mark.faults]
 
 
 @pytest.fixture
-async def rig(brokers, tmp_path):
-    async with Rig(brokers, tmp_path) as rig:
+async def rig(stack, tmp_path):
+    async with Rig(stack.bootstrap_servers, tmp_path) as rig:
         yield rig
 
 

@@ -18,7 +18,6 @@ from collections import defaultdict
 from stream.tables.ledgers import LedgerTable
 from stream.transport import BatchApp, Bulk, TransportOptions
 
-
 STDOUT = sys.stdout  # Faust replaces it
 
 
