@@ -1,0 +1,5 @@
+"""`python -m stream.cli` is `smart`."""
+
+from stream.cli.main import app
+
+app()
