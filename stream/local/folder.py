@@ -132,7 +132,9 @@ class DataFolder:
         self._lock = lock
 
     def _clear(self) -> None:
-        """Remove what stacks make, and nothing else: the folder may be one that the user named by mistake."""
+        """Remove what a stack made here, and nothing else: the folder may be one that the user named by mistake."""
+        if not (self.path / "version").exists():
+            return
         for name in _STATE:
             shutil.rmtree(self.path / name, ignore_errors=not (self.path / name).exists())
         for name in _FILES:

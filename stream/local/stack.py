@@ -10,9 +10,9 @@
 """
 
 import contextlib
+import errno
 import itertools
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -106,7 +106,7 @@ class LocalStack:
                 archive.flags(java),
             )
             self._store = Store(self.folder.store, store_port, store_binary)
-            with _storage_errors(self.folder):
+            with _in_plain_words(self.folder):
                 self._start_children(self._broker, self._store)
         except BaseException:
             self.stop()
@@ -243,6 +243,10 @@ class LocalStack:
         """Where a program's output goes."""
         return self._children.log_path(name)
 
+    def log_since_start(self, name: str) -> str:
+        """Return what a program has said since it was added or started again."""
+        return self._children.log_since_start(name)
+
     def wait_ready(self, name: str, timeout_s: float = 60.0) -> None:
         """Wait until a program is ready; raises ChildFailedError if it ends or takes too long."""
         self._children.wait_ready(name, timeout_s)
@@ -355,19 +359,22 @@ class LocalStack:
 
 
 @contextlib.contextmanager
-def _storage_errors(folder: DataFolder) -> Iterator[None]:
-    """Say in plain words what a program of the stack, or the system, could only say in its own."""
+def _in_plain_words(folder: DataFolder) -> Iterator[None]:
+    """Say what is wrong with disk or ports, where a program of the stack or the system says it in words of its own."""
+    full = f"The disk of {folder.path} is full: make room there."
     try:
         yield
-    except ChildFailedError as error:
+    except (ChildFailedError, FolderError) as error:
         said = str(error)
-        if "No space left on device" in said:
-            raise DiskFullError(f"The disk of {folder.path} is full: make room there. {said}") from error
-        if "Address already in use" in said:
+        if os.strerror(errno.ENOSPC) in said:
+            raise DiskFullError(f"{full} {said}") from error
+        if os.strerror(errno.EADDRINUSE) in said:
             raise PortTakenError(f"A port was taken while the stack started: start it again. {said}") from error
         raise
     except OSError as error:
-        if error.filename is None and shutil.disk_usage(folder.path).free:
+        if error.errno == errno.ENOSPC:
+            raise DiskFullError(f"{full} ({error})") from error
+        if error.filename is None:  # not about a file
             raise
         raise FolderError(f"The data folder {folder.path} cannot be used: {error}.") from error
 

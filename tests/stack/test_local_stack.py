@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -190,6 +191,17 @@ def test_a_worker_has_a_metrics_port_of_its_own_and_the_addresses_tell(stack):
 # What ends ends
 
 
+@pytest.fixture
+def without_system_java(tmp_path, monkeypatch):
+    """A PATH on which there are no programs but `sleep`."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sleep").symlink_to(shutil.which("sleep"))
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+
+@pytest.mark.usefixtures("without_system_java")
 def test_nothing_outlives_a_launcher_that_was_killed_and_the_next_one_finds_the_data(tmp_path):
     script = [sys.executable, "-c", LAUNCHER, str(tmp_path)]
     with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as launcher:
@@ -252,6 +264,15 @@ def test_a_folder_of_another_layout_is_told_and_fresh_overcomes_it(tmp_path):
     folder.open(fresh=True)
     folder.close()
     assert (tmp_path / "mine.txt").exists()
+
+
+def test_fresh_removes_nothing_from_a_folder_that_no_stack_has_made(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine.txt").write_text("not of a stack", encoding="ascii")
+    folder = folders.DataFolder(tmp_path)
+    folder.open(fresh=True)
+    folder.close()
+    assert (tmp_path / "logs" / "mine.txt").exists()
 
 
 def test_a_folder_that_is_a_file_is_told(tmp_path):
