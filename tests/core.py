@@ -1,0 +1,119 @@
+"""Runs a partition on record values and compares what it answers with the brute force."""
+
+import datetime as dt
+
+import numpy as np
+
+from processors.calendar import date_of, day_of
+from processors.counters import B_EXISTING, BUYER_DAYS, GMV, GMV_EXISTING, ITEMS, N_COUNTS, S_EXISTING, B, S
+from processors.decode import decode
+from processors.partition import CoreConfig, Partition
+from schemas.scopes import parse
+from tests.oracle import Oracle
+from tests.streams import ALL_WORDS, WINDOWS, ZONES
+
+KINDS = tuple(sorted(ALL_WORDS))
+EVERYTHING = CoreConfig(
+    windows=WINDOWS,
+    scopes=ALL_WORDS,
+    horizon_days=2_600,
+    ring_days=4_096,
+    activity_days=None,
+    purchase_days=None,
+    max_users=10_000,
+    max_names=10_000,
+    max_products=10_000,
+    max_rows=10_000,
+)
+"""All scopes, and nothing forgotten for seven years."""
+
+
+def decoded(values):
+    """The accepted events of record values; refuses none."""
+    columns = decode(values, None, None, partition=0, partitions=1, wall_clock=False)
+    assert not columns.refusals, columns.refusals[:3]
+    return columns
+
+
+def new_partition(today, config=EVERYTHING, zones=ZONES):
+    return Partition(config, day_of(today), zone_of=zones.get)
+
+
+def fold_into(partition, values):
+    """The partition after one more batch."""
+    partition.fold(decoded(values))
+    return partition
+
+
+def folded(batches, today, config=EVERYTHING, zones=ZONES):
+    """A partition that has taken in batches of record values."""
+    partition = new_partition(today, config, zones)
+    for batch in batches:
+        fold_into(partition, batch)
+    return partition
+
+
+def reloaded(records, today, config=EVERYTHING, zones=ZONES):
+    """A partition made from changelog records (key → newest value), in the order given."""
+    partition = new_partition(today, config, zones)
+    partition.load(list(records), list(records.values()))
+    partition.rebuild()
+    return partition
+
+
+def oracle_of(values, zones=ZONES):
+    return Oracle(values, zones=zones)
+
+
+def differences(partition, oracle, scope, first, last, windows=None):
+    """Where the partition's answers for a scope differ from the brute force, for T in first … last; in words."""
+    parsed = parse(scope)
+    low, high = day_of(first), day_of(last)
+    counts = partition.counts(parsed, low, high)
+    found_in = partition.currencies(parsed)
+    money = {currency: partition.money(parsed, currency, low, high) for currency in {*found_in, "CNY", "USD", "XAU"}}
+    wrong = []
+    for day in range(low, high + 1):
+        for w, window_days in enumerate(partition.config.windows):
+            if windows is not None and window_days not in windows:
+                continue
+            n, amounts = oracle.counts(scope, window_days, date_of(day))
+            expected = [0] * N_COUNTS
+            expected[S], expected[S_EXISTING], expected[B] = n["s"], n["s_existing"], n["b"]
+            expected[B_EXISTING], expected[ITEMS], expected[BUYER_DAYS] = n["b_existing"], n["items"], n["buyer_days"]
+            assert n["s_new"] == n["b_new"]
+            got = counts[day - low, :, w].tolist()
+            where = f"{scope} {window_days} d to {date_of(day)}"
+            if got != expected:
+                wrong.append(
+                    f"{where}: s, s_existing, b, b_existing, items, buyer_days are {got}, should be {expected}"
+                )
+            for currency, series in money.items():
+                got_money = (int(series[day - low, GMV, w]), int(series[day - low, GMV_EXISTING, w]))
+                if got_money != amounts.get(currency, (0, 0)):
+                    wrong.append(f"{where}: {currency} is {got_money}, should be {amounts.get(currency, (0, 0))}")
+            if not set(amounts) <= set(found_in):
+                wrong.append(f"{where}: currencies are {found_in}, should be {sorted(amounts)}")
+    return wrong
+
+
+def contents(partition, first, last):
+    """Everything a partition answers for T in first … last: scope and currency → bytes; what is zero is left out."""
+    low, high = day_of(first), day_of(last)
+    told = {}
+    for scope, currencies in partition.scopes():
+        series = {"": partition.counts(scope, low, high)}
+        series |= {currency: partition.money(scope, currency, low, high) for currency in currencies}
+        told |= {(scope.name, name): array.tobytes() for name, array in series.items() if np.any(array)}
+    return told
+
+
+def today_of(oracle):
+    """The last date on which anybody was active."""
+    return (oracle.dates() or [dt.date(2024, 1, 1)])[-1]
+
+
+def dates_around(oracle):
+    """The first T and the last at which anything of the oracle's can count."""
+    first = (oracle.dates() or [today_of(oracle)])[0]
+    return first - dt.timedelta(days=2), today_of(oracle) + dt.timedelta(days=2 * 365 + 2)
