@@ -161,7 +161,7 @@ async def test_offsets_that_retention_has_cut_are_told_and_reading_goes_on_at_th
     worker = await rig.worker("second")
     await rig.all_committed()
     await worker.stop()
-    assert "50 records before offset 150 are gone" in worker.tail()
+    assert "50 records before offset 150 are gone" in worker.log.read_text()
     rig.sent[0] -= 50
     await rig.check_books()
 
@@ -171,7 +171,7 @@ async def test_topics_with_another_number_of_partitions_are_refused_with_the_nam
     rig.topic = f"{rig.name}-other"
     worker = await rig.worker("misled")
     assert await worker.ended() == ExitCode.CONFIG
-    assert f"topic {rig.topic} has {PARTITIONS + 1} partitions, the settings say {PARTITIONS}" in worker.tail()
+    assert f"topic {rig.topic} has {PARTITIONS + 1} partitions, the settings say {PARTITIONS}" in worker.log.read_text()
 
 
 async def test_control_topics_are_read_wholly_then_followed(rig, producer_of):
@@ -189,9 +189,7 @@ async def test_control_topics_are_read_wholly_then_followed(rig, producer_of):
     assert sorted(int(record.value) for record in found) == list(range(300))
     async with producer.transaction():
         await producer.send(topic, None, key=b"k7", partition=0)
-    async with asyncio.timeout(5):
-        while len(found) < 301:
-            await asyncio.sleep(0.02)
+    await rig.eventually(lambda: len(found) == 301)
     assert found[-1] == (topic, b"k7", None)
     await reader.stop()
     with pytest.raises(TopicsError, match="nowhere do not exist"):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from stream.local.stack import BROKER
 from stream.transport import ExitCode
 from tests.stack.transport_rig import Rig
 
@@ -70,14 +71,36 @@ async def test_workers_join_and_leave_without_losing_or_repeating_a_record(rig):
     assert await first.stop() == 0
 
 
-async def test_an_agent_or_a_collect_that_raises_ends_the_worker_and_the_next_one_is_exact(rig):
-    await rig.send(50)
-    for what in ("raise-in-agent", "raise-in-collect"):
-        rig.trigger(what)
-        worker = await rig.worker(what)
-        assert await worker.ended() == ExitCode.SOFTWARE
-        await asyncio.sleep(6)  # its membership has to end first: it did not leave the group
-    worker = await rig.worker("sound")
+async def test_an_agent_or_a_collect_that_raises_ends_the_worker_and_the_next_one_is_exact(stack, tmp_path):
+    async def try_it(what):
+        (tmp_path / what).mkdir()
+        async with Rig(stack.bootstrap_servers, tmp_path / what) as rig:
+            await rig.send(50)
+            rig.trigger(what)
+            broken = await rig.worker("broken")
+            assert await broken.ended() == ExitCode.SOFTWARE
+            sound = await rig.worker("sound")
+            await rig.all_committed()
+            await rig.check_books()
+            await sound.stop()
+
+    await asyncio.gather(try_it("raise-in-agent"), try_it("raise-in-collect"))
+
+
+async def test_workers_wait_for_a_broker_that_is_killed_and_for_one_that_is_not_there_yet(rig, stack):
+    old = await rig.worker("old")
+    await old.until("ready")
+    async with rig.traffic():
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(stack.kill, BROKER, stay_down=True)
+        new = await rig.worker("new")  # it starts without a broker
+        await asyncio.sleep(4)
+        await asyncio.to_thread(stack.start_child, BROKER)
+        await asyncio.to_thread(stack.wait_ready, BROKER)
+        up = time.time()
+        await new.until("ready", timeout=40)
+        await old.until("ready", after=up, timeout=40)
+    assert "no broker answers at" in new.log.read_text()
     await rig.all_committed()
     await rig.check_books()
-    await worker.stop()
+    assert [await old.stop(), await new.stop()] == [0, 0]

@@ -20,6 +20,7 @@ COUNTING_APP = ROOT / "tests/transport/counting_app.py"
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": "2097152"}
 COMPACTED = {"cleanup.policy": "compact"}
 PARTITIONS = 4
+SESSION_TIMEOUT_MS = "4000"
 
 
 class Worker:
@@ -86,7 +87,7 @@ class Rig:
         await self.create({
             self.topic: APPEND_TIME, f"{self.name}-counts-changelog": COMPACTED, f"{self.name}-out": {},
         })  # fmt: skip
-        self.producer = AIOKafkaProducer(bootstrap_servers=self.brokers, linger_ms=10, max_batch_size=100_000)
+        self.producer = AIOKafkaProducer(bootstrap_servers=self.brokers, linger_ms=10, enable_idempotence=True)
         await self.producer.start()
         return self
 
@@ -117,6 +118,7 @@ class Rig:
         with log.open("ab") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, str(COUNTING_APP), self.name, self.brokers, self.topic, str(PARTITIONS), name,
+                SESSION_TIMEOUT_MS,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "TRIGGERS": str(self.triggers), **environment},
                 stdout=asyncio.subprocess.PIPE, stderr=stderr,
             )  # fmt: skip
@@ -155,6 +157,12 @@ class Rig:
         finally:
             going = False
             await task
+
+    async def eventually(self, condition, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
 
     async def all_committed(self, timeout=20.0):
         """Wait until the group has committed everything that was sent."""
