@@ -1,5 +1,8 @@
-"""What is true: decode, ledgers, counters, pages and figures. Values in, values out; no I/O, no clock, no metrics.
+"""What is true: ledgers, counters, figures. Values in, values out: no I/O, no wall clock, no Kafka, no metrics.
 
-May import schemas, numpy, numba and msgspec; never Kafka, Redis, asyncio or anything that moves.
-The inner loops are numba kernels; each has a plain-Python twin that property tests hold it to.
+May import schemas, numpy and numba; is imported by stream and serving.
 """
+
+from processors import kernels
+
+kernels.use_cache()

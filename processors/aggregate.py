@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from processors.calendar import date_of
 from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT
 from processors.figures import Provenance, record
-from processors.pages import EMPTY_PAGE, Page, add_lane, decode_page, parse_page_key
+from processors.pages import EMPTY_PAGE, Page, add_lane, decode_page, encode_lanes, parse_page_key
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 
 
@@ -72,11 +72,14 @@ class _Scope:
         self.pages: dict[tuple[int, int], Page] = {}
         """(partition, page number) → its newest version."""
         self.bases: dict[int, _Base] = {}
+        self.unsaved: set[int] = set()
+        """Numbers of the total pages that have changed since they were taken."""
         self.dashed = False
         """Whether records without a currency have been published."""
 
     def reach(self, end: int) -> None:
-        """Let the arrays reach up to day `end` (exclusive); without further pages every value stays as it is."""
+        """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value stays as it is."""
+        end = (end + PAGE_DAYS - 1) & ~(PAGE_DAYS - 1)
         missing = end - self.first - len(self.stale)
         if missing > 0:
             for currency, lane in self.lanes.items():
@@ -100,7 +103,6 @@ class Aggregate:
         self.horizon_days = horizon_days
         self._scopes: dict[str, _Scope] = {}
         self._changed: set[str] = set()
-        self._today: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -132,34 +134,46 @@ class Aggregate:
         for name in self._changed:
             scope = self._scopes[name]
             scope.stale[:] = False
-            scope.dashed = True
+            scope.dashed = len(scope.lanes) == 1
         self._changed.clear()
 
-    def touch(self, scope: str, day: int) -> None:
-        """Publish the scope's figures of T = day, and of every later T up to today, whether they have changed or not."""
-        known = self._scopes[scope]
-        known.stale[max(day - known.first, 0) :] = True
-        self._changed.add(scope)
+    def advance(self, scope: str, today: int, after: int) -> None:
+        """The scope's date is `today`: every window that is not empty has new figures of each T after `after`.
 
-    def advance(self, scope: str, today: int) -> bool:
-        """The scope's date has come to be `today`: every window that is not empty has a new T. True if it was new."""
-        before = self._today.get(scope)
-        if before is not None and before >= today:
-            return False
-        self._today[scope] = today
+        With after = 0 (nothing is known of what was published) only today's.
+        """
         known = self._scopes[scope]
         known.reach(today + 1)
-        i = today - known.first
-        if i >= 0 and before is not None:
-            start = max(before + 1 - known.first, 0)
-            counts = known.lanes[""][start : i + 1].reshape(-1, N_COUNTS, len(self.windows))
-            known.stale[start : i + 1] |= (counts != 0).any(axis=1)
+        start = max((after + 1 if after else today) - known.first, 0)
+        end = max(today + 1 - known.first, 0)
+        counts = known.lanes[""][start:end].reshape(-1, N_COUNTS, len(self.windows))
+        known.stale[start:end] |= (counts != 0).any(axis=1)
         self._changed.add(scope)
-        return True
 
     def changed(self) -> list[str]:
         """Scopes with figures that may have changed since they were taken."""
         return list(self._changed)
+
+    def take_pages(self, scope: str) -> Iterator[tuple[int, bytes]]:
+        """(page number, record) of the scope's total pages that changed since the last take: differences of all partitions
+        added up, the first one from zero on, so that they need no base.
+        """
+        known = self._scopes[scope]
+        for number in sorted(known.unsaved):
+            first = (number << PAGE_SHIFT) - known.first
+            if first < 0:
+                continue
+            lanes = {}
+            for currency, lane in known.lanes.items():
+                before = lane[first - 1 : first] if first else np.zeros((1, lane.shape[1]), np.int64)
+                lanes[currency] = np.diff(lane[first : first + PAGE_DAYS], axis=0, prepend=before)
+            yield number, encode_lanes(lanes, len(self.windows))
+        known.unsaved.clear()
+
+    def unsave(self, scope: str) -> None:
+        """Let `take_pages` give all pages of the scope once more."""
+        known = self._scopes[scope]
+        known.unsaved.update(range(known.first >> PAGE_SHIFT, (known.first + len(known.stale)) >> PAGE_SHIFT))
 
     def take(self, scope: str, today: int, provenance: Provenance) -> Iterator[tuple[str, FactorRecord | None]]:
         """(key, record or None to delete it) of the scope's stale figures with T in today − horizon … today.
@@ -217,6 +231,7 @@ class Aggregate:
         if first < scope.first:
             self._reach_back(scope, first)
         scope.reach(first + PAGE_DAYS)
+        scope.unsaved.add(number)
         old = scope.pages.get((partition, number), EMPTY_PAGE)
         for currency in old.lanes.keys() | page.lanes.keys():
             lane = scope.lane(currency)
@@ -244,6 +259,7 @@ class Aggregate:
             if change.any():
                 scope.lane(currency)[:] += change.reshape(-1)
                 scope.stale |= change.any(axis=0)
+                scope.unsaved.add(scope.first >> PAGE_SHIFT)
 
     def _reach_back(self, scope: _Scope, first: int) -> None:
         """A late event: let the arrays begin at an earlier day. Before the first page there are only bases."""
@@ -255,4 +271,5 @@ class Aggregate:
                 start += base.page.differences(currency, nw, base=True).reshape(-1)
             scope.lanes[currency] = np.concatenate([np.repeat(start[None, :], missing, axis=0), lane])
         scope.stale = np.concatenate([np.zeros((missing, nw), np.bool_), scope.stale])
+        scope.unsaved.add(scope.first >> PAGE_SHIFT)  # the former first page was from zero on
         scope.first = first

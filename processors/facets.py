@@ -145,6 +145,11 @@ class Dictionaries:
             "currency": self.currency,
         }[kind]
 
+    def is_full(self, kind: str) -> bool:
+        """Whether names of this kind ("product" too) that are new count under `_other` from now on."""
+        count = self.products.count if kind == "product" else self.named(kind).table.count
+        return bool(count[0] >= count[1])
+
     def product(self, item: int, category: int, brand: int) -> int:
         """The number of a product, given on first use."""
         self._room_for_products(1)

@@ -341,3 +341,23 @@ def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
     if quantity <= 0:
         return np.int64(0), np.int64(0)
     return max(amount, np.int64(0)), quantity
+
+
+@njit(cache=True, nogil=True)
+def refunds_without_effect(arena: Arena, users: int) -> tuple[int, int]:
+    """(refunds whose line is unknown, refunds in another currency than their line) over all users."""
+    unknown = 0
+    mismatched = 0
+    words = arena.words
+    for user in range(1, users + 1):
+        for i in range(arena.users[user, N_LISTS + REFUNDS]):
+            r = arena.users[user, REFUNDS] + i * 11
+            line = find_by_id(arena, user, LINES, words[r + R_LINE], words[r + R_LINE + 1])
+            if line < 0:
+                unknown += 1
+                continue
+            currency = words[r + R_DAY] >> CURRENCY_SHIFT
+            at = arena.users[user, LINES] + line * 11
+            if currency not in (0, words[at + L_PRODUCT] >> CURRENCY_SHIFT):
+                mismatched += 1
+    return unknown, mismatched

@@ -11,6 +11,7 @@ tombstone.
 """
 
 import zlib
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -210,3 +211,36 @@ def parse_page_key(key: bytes) -> tuple[bytes, int, int]:
 def page_of(day: int) -> int:
     """Number of the page that holds a day."""
     return day >> PAGE_SHIFT
+
+
+def encode_lanes(lanes: Mapping[str, NDArray[np.int64]], windows: int) -> bytes:
+    """A page record of differences given as currency → [days, counters * windows] (no floor)."""
+    out = np.zeros(_HEAD + sum(8 + 3 + 11 * lane.size for lane in lanes.values()), np.uint8)
+    out[0], out[1] = VERSION, windows
+    top = _HEAD
+    for currency, lane in sorted(lanes.items()):
+        name = np.frombuffer(currency.encode(), np.uint8)
+        top = int(_put_lane(out, top, np.ascontiguousarray(lane).reshape(-1), 0, lane.size, name))
+    body = out[:top].tobytes()
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def total_series(pages: Mapping[int, bytes], windows: int, currency: str, last_day: int) -> tuple[int, NDArray[np.int64]]:
+    """(first day, [T, counters, windows]) of a scope's values from its total pages, up to T = last day.
+
+    `pages`: page number → record, as `Aggregate.take_pages` gave them. Raises PageError.
+    """
+    n = N_MONEY if currency else N_COUNTS
+    if not pages:
+        return last_day + 1, np.zeros((0, n, windows), np.int64)
+    first = min(pages) << PAGE_SHIFT
+    out = np.zeros((max(last_day + 1, (max(pages) + 1) << PAGE_SHIFT) - first, n, windows), np.int64)
+    for number, value in pages.items():
+        at = (number << PAGE_SHIFT) - first
+        out[at : at + PAGE_DAYS] = decode_page(value, windows).differences(currency, windows, base=False)
+    return first, np.cumsum(out, axis=0)[: max(last_day + 1 - first, 0)]
+
+
+def currencies_of(pages: Iterable[bytes], windows: int) -> list[str]:
+    """The currencies that page records have money in, ascending."""
+    return sorted({currency for value in pages for currency in decode_page(value, windows).lanes if currency})

@@ -44,9 +44,10 @@ from processors.counters import (
     with_room,
 )
 from processors.decode.columns import ORDER_ID, Decoded
-from processors.facets import DICTIONARIES, Dictionaries
+from processors.facets import DICTIONARIES, Dictionaries, Interned
 from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
-from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, N_LISTS, PERIOD_SHIFT, REFUNDS, new_ledger
+from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, N_LISTS, PERIOD_SHIFT, REFUNDS, new_ledger, refunds_without_effect
+from processors.names import OTHER
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
 from processors.pool import reserve
 from processors.segments import (
@@ -157,6 +158,8 @@ class Partition:
         self.first_day = 0
         """The first business day with data, 0 while there is none."""
         self.last_day = 0
+        self.over_bound: dict[str, int] = {}
+        """Events counted under `_other` since this object was made, by kind of name."""
         self.dictionaries = Dictionaries(
             users=config.max_users,
             shops=config.max_shops,
@@ -191,6 +194,7 @@ class Partition:
         if not len(decoded):
             return
         names = self.dictionaries.intern(decoded)
+        self._count_overflow(names)
         self._zone_new_shops()
         latest = int(decoded.event_ms.max()) // DAY_MS + 3
         if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
@@ -294,8 +298,14 @@ class Partition:
         periods = [int.from_bytes(k[1:KEY_HEAD], "big") for k, v in segments if v]
         self.last_day = max([self.last_day, *(((p + 1) << PERIOD_SHIFT) - 1 for p in periods)])
 
-    def rebuild(self) -> None:
-        """Counters, and what else follows from the ledgers, from the ledgers alone."""
+    def forget_pages(self, through_day: int) -> None:
+        """Take pages up to this day as published already: a rebuild makes the very bytes that were."""
+        count = dirty_count(self._counters)
+        take_dirty(self._counters, page_of(through_day), np.zeros(count, np.int64), np.zeros(count, np.int64))
+
+    def rebuild(self, today: int | None = None) -> None:
+        """Counters, and what else follows from the ledgers, from the ledgers alone, as they were kept towards `today`."""
+        self.today = self.today if today is None else today
         users = len(self.dictionaries.users)
         self._grow_scratch(int(most_lines(self._ledger.arena, users)) + 2)
         identities = np.zeros((int(self._ledger.arena.users[: users + 1, N_LISTS + LINES].sum()), 3), np.int64)
@@ -343,6 +353,11 @@ class Partition:
         number = self.dictionaries.shop.get(shop.encode())
         return self._zone_names.get(number, self.config.default_zone)
 
+    def waiting_refunds(self) -> tuple[int, int]:
+        """(refunds whose purchase is not known, refunds in another currency than their purchase)."""
+        unknown, mismatched = refunds_without_effect(self._ledger.arena, len(self.dictionaries.users))
+        return int(unknown), int(mismatched)
+
     def sizes(self) -> Sizes:
         """How much the partition holds; bytes are those in use by ledgers, blobs, counters and names."""
         users = len(self.dictionaries.users)
@@ -375,6 +390,11 @@ class Partition:
             ],
             np.int64,
         )
+
+    def _count_overflow(self, names: Interned) -> None:
+        for kind, column in (("shop", names.shop), ("channel", names.channel), ("product", names.product)):
+            if self.dictionaries.is_full(kind):
+                self.over_bound[kind] = self.over_bound.get(kind, 0) + int((column == OTHER).sum())
 
     def _grow_scratch(self, lines: int) -> None:
         if lines > len(self._scratch.day):

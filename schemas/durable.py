@@ -50,8 +50,12 @@ class Totals(msgspec.Struct):
     """Greatest applied event time; -1 before the first event."""
     first_day: int = 0
     """Day number of the first business date with data, 0 without."""
+    today: int = 0
+    """Day number towards which pages were kept: it decides what their base holds."""
     published_through_page: int = -1
     """Difference pages up to this number have been published."""
+    aggregated_day: int = 0
+    """Day number up to which every new date of the scopes placed here has been published, 0 for none."""
 
 
 def _sealed(body: bytes) -> bytes:

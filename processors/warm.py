@@ -1,0 +1,65 @@
+"""Compile every kernel into the cache: `python -m processors.warm`, a part of `make setup`.
+
+A small stream goes through all that a worker does, in the very types that it uses.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from processors import kernels
+from processors.aggregate import Aggregate
+from processors.calendar import date_of, day_of
+from processors.decode import decode
+from processors.figures import Provenance
+from processors.pages import total_series
+from processors.partition import KINDS, CoreConfig, Partition
+
+_EVENTS = (
+    b'{"event_id":"e1","action":"view","user_id":"u","event_time":"2026-03-10T12:00:00+08:00","shop_id":"s","item_id":"i",'
+    b'"category_id":"c","brand_id":"b","channel":"organic/search"}',
+    b'{"event_id":"e2","action":"purchase","user_id":"u","event_time":1773115200000,"shop_id":"s","item_id":"i",'
+    b'"quantity":2,"amount_minor":500,"currency":"CNY","order_id":"o"}',
+    b'{"event_id":"e3","action":"refund","user_id":"u","event_time":1773115200001,"shop_id":"s","order_id":"o",'
+    b'"item_id":"i","quantity":1}',
+    b'{"event_id":"\\u0065","action":"view","user_id":"u","event_time":1773115200000,"shop_id":"s"}',
+    b"not an event",
+)
+
+
+def warm() -> None:
+    """Run every kernel once."""
+    today = day_of(date_of(20_523))
+    config = CoreConfig(scopes=frozenset(KINDS))
+    values, keys, append_ms = list(_EVENTS), [b"u"] * len(_EVENTS), np.full(len(_EVENTS), 1773115200000)
+    partition = Partition(config, today)
+    for partitioner in ("murmur2", "crc32"):
+        partition.fold(
+            decode(values, keys, append_ms, partition=0, partitions=1, partitioner=partitioner, wall_clock=True)
+        )
+    partition.fold(decode(values, None, None, partition=0, partitions=1, wall_clock=False))
+    records = list(partition.take_records())
+    aggregate = Aggregate(config.windows, config.horizon_days)
+    scopes = [aggregate.apply(key, value) for _, key, value in partition.take_pages(today)]
+    for scope in scopes:
+        aggregate.advance(scope, today, 0)
+        list(aggregate.take(scope, today, Provenance()))
+        total_series(dict(aggregate.take_pages(scope)), len(config.windows), "", today)
+    restored = Partition(config, today)
+    restored.load([key for key, _ in records], [value for _, value in records])
+    restored.rebuild()
+    restored.waiting_refunds()
+    for scope, currencies in restored.scopes():
+        restored.counts(scope, today, today)
+        for currency in currencies:
+            restored.money(scope, currency, today, today)
+    restored.advance(today + 128)
+    for before, after in pairwise((64, 200, 700)):
+        # Growing a dictionary takes a kernel of its own.
+        restored.dictionaries.item.add([b"%d" % n for n in range(before, after)])
+        restored.dictionaries.add_products(np.array([[n, 1, 1] for n in range(before, after)], "<i4"))
+
+
+if __name__ == "__main__":
+    warm()
+    kernels.clear_old()

@@ -1,0 +1,103 @@
+"""One owned partition of the pages topic: pages in, factor records out. A plain state machine without I/O.
+
+The pages topic is compacted and read from its start at each takeover. What had been handled before (offsets below the
+committed one) only rebuilds the state; what comes after it, and every date that has come meanwhile, is published. Records
+are absolute, so publishing one twice does no harm.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from processors.aggregate import Aggregate
+from processors.figures import Provenance
+from processors.pages import PageError
+from schemas.factors import FactorRecord
+from stream.transport.chunk import Chunk
+
+RECORDS_AT_A_TIME: Final = 4_000
+"""A new date brings every scope new figures: they are published in slices between which events go on."""
+
+Published = tuple[str, FactorRecord | None]
+
+
+class PagePartition:
+    """Figures of the scopes placed in one partition."""
+
+    def __init__(
+        self, windows: tuple[int, ...], horizon_days: int, *, handled_before: int, published_day: int,
+        day_in_zone: Callable[[str, int], int],
+    ) -> None:
+        """handled_before: offset below which pages had been published before this takeover. published_day: day number up
+        to which new dates had been (0: none). day_in_zone: (scope, instant in ms) → the scope's day number.
+        """
+        self.aggregate = Aggregate(windows, horizon_days)
+        self._handled_before = handled_before
+        self._is_settled = handled_before <= 0
+        self._day_in_zone = day_in_zone
+        self.published_day = published_day
+        """Every scope's new dates have been published up to here."""
+        self._dated: dict[str, int] = {}
+        self._undated: list[str] = []
+        self._now_ms = -1
+        self.unreadable = 0
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take in pages. One that cannot be read is counted and left out: its partition's owner publishes it again."""
+        offsets = np.asarray(chunk.offsets)
+        for offset, key, value in zip(offsets.tolist(), chunk.keys, chunk.values, strict=True):
+            if not self._is_settled and offset >= self._handled_before:
+                self._settle()
+            try:
+                scope = self.aggregate.apply(key or b"", value)
+            except PageError:
+                self.unreadable += 1
+                continue
+            if scope not in self._dated:
+                self._dated[scope] = 0
+                self._undated.append(scope)
+        if not self._is_settled and chunk.last + 1 >= self._handled_before:
+            self._settle()
+
+    def collect(self, now_ms: int, provenance: Provenance) -> Iterator[Published]:
+        """(key, record or None) of what has changed, at most about `RECORDS_AT_A_TIME` a call."""
+        if not self._is_settled or now_ms <= 0:
+            return
+        self._move_dates(now_ms)
+        n = 0
+        for scope in self.aggregate.changed():
+            if scope in self._dated and self._dated[scope]:
+                for published in self.aggregate.take(scope, self._dated[scope], provenance):
+                    n += 1
+                    yield published
+            if n >= RECORDS_AT_A_TIME:
+                return
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that had been handled before has been read again."""
+        return self._is_settled
+
+    def today(self, scope: str) -> int:
+        """The scope's day number as of the last `collect`; 0 before it."""
+        return self._dated.get(scope, 0)
+
+    def _settle(self) -> None:
+        self.aggregate.settle()
+        self._is_settled = True
+
+    def _move_dates(self, now_ms: int) -> None:
+        """Let scopes whose date has changed have it; in slices, oldest first."""
+        if now_ms // 60_000 != self._now_ms // 60_000:
+            self._undated = [scope for scope, day in self._dated.items() if self._day_in_zone(scope, now_ms) > day]
+        self._now_ms = now_ms
+        slice_of, self._undated = self._undated[:RECORDS_AT_A_TIME], self._undated[RECORDS_AT_A_TIME:]
+        for scope in slice_of:
+            today, before = self._day_in_zone(scope, now_ms), self._dated[scope]
+            if today <= before:
+                continue
+            self._dated[scope] = today
+            self.aggregate.advance(scope, today, before or self.published_day)
+        if not self._undated and slice_of:
+            self.published_day = max(self.published_day, min(self._dated.values()))

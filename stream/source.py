@@ -1,0 +1,204 @@
+"""One owned partition of the event topics: chunks in, what has to be published out. A plain state machine without I/O.
+
+`read` and `fold` take a chunk in; `collect` gives everything that changed since the last call, for one transaction. The
+totals remember which offsets have been applied, so chunks delivered again after a crash change nothing, not even a total.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from processors.calendar import DAY_MS
+from processors.decode import Decoded, decode
+from processors.pages import page_of
+from processors.partition import Partition
+from schemas.control import ClockRecord
+from schemas.durable import TOTALS_KEY, TopicTotals, Totals, decode_totals, encode_totals
+from schemas.refusals import Refusal, dead_letter_headers
+from schemas.topics import dead_letter_topic
+from stream.guard import UndecodableGuard
+from stream.transport.chunk import Chunk
+from stream.transport.committer import Outgoing, Pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What decides over records, besides their content."""
+
+    application_id: str
+    partitions: int
+    partitioner: str
+    is_wall_clock: bool
+    undecodable_ratio_max: float = 0.9
+    undecodable_window_records: int = 10_000
+    undecodable_run_records_max: int = 5_000
+
+
+class Read(NamedTuple):
+    """A chunk, decoded."""
+
+    chunk: Chunk
+    skipped: int
+    """Records at the chunk's beginning that had been applied before."""
+    decoded: Decoded
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction of the partition has to hold."""
+
+    changelog: list[Pair] = field(default_factory=list)
+    pages: list[tuple[bytes, Pair]] = field(default_factory=list)
+    """(scope, record), to be placed by scope."""
+    dead_letters: list[Outgoing] = field(default_factory=list)
+    report: ClockRecord | None = None
+
+
+class SourcePartition:
+    """State of one partition, and what of it has not been published yet."""
+
+    def __init__(self, partition: Partition, options: SourceOptions) -> None:
+        self.partition = partition
+        self.options = options
+        self.totals = Totals()
+        self._dead_letters: list[Outgoing] = []
+        self._guards: dict[str, UndecodableGuard] = {}
+        self._is_changed = False
+        self._report: ClockRecord | None = None
+
+    # --- recovery
+
+    def load(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        """Take in changelog records, in the order of the log."""
+        pairs = [(key, value) for key, value in zip(keys, values, strict=True) if key is not None]
+        for key, value in pairs:
+            if key == TOTALS_KEY and value is not None:
+                self.totals = decode_totals(value)
+        state = [(key, value) for key, value in pairs if key != TOTALS_KEY]
+        self.partition.load([key for key, _ in state], [value for _, value in state])
+
+    def finish(self, today: int) -> None:
+        """All records are loaded: count anew, and go on towards `today`."""
+        self.partition.first_day = self.totals.first_day
+        self.partition.rebuild(self.totals.today or today)
+        self.partition.forget_pages(_last_day(self.totals.published_through_page))
+
+    # --- events
+
+    def read(self, chunk: Chunk) -> Read:
+        """Decode what has not been applied yet. Raises TooManyUndecodableError."""
+        totals = self.totals.topics.setdefault(chunk.topic, TopicTotals())
+        skip = int(np.searchsorted(np.asarray(chunk.offsets), totals.next_offset)) if chunk.first < totals.next_offset else 0
+        options = self.options
+        decoded = decode(
+            chunk.values[skip:],
+            chunk.keys[skip:],
+            chunk.timestamps_ms[skip:],
+            partition=chunk.partition,
+            partitions=options.partitions,
+            partitioner=options.partitioner,
+            wall_clock=options.is_wall_clock,
+        )
+        self._guard(chunk.topic).check(len(chunk) - skip, decoded.undecodable)
+        return Read(chunk, skip, decoded)
+
+    def fold(self, read: Read) -> None:
+        """Apply a decoded chunk: ledgers, counters, dead letters and totals."""
+        chunk, skip, decoded = read
+        totals = self.totals.topics[chunk.topic]
+        if chunk.last < totals.next_offset:
+            return
+        self.partition.fold(decoded)
+        for refusal in decoded.refusals:
+            totals.refused[refusal.code.value] = totals.refused.get(refusal.code.value, 0) + 1
+            self._dead_letters.append(self._dead_letter(chunk, skip, refusal))
+        totals.accepted += len(decoded)
+        totals.next_offset = chunk.last + 1
+        if len(decoded):
+            self.totals.watermark_ms = max(self.totals.watermark_ms, int(decoded.event_ms.max()))
+            self.totals.first_day = self.partition.first_day
+        self._is_changed = True
+
+    # --- what follows from them
+
+    def collect(self, today: int, *, at_ms: int, caught_up: bool, heartbeat_ms: int | None) -> Changes:
+        """Everything that changed since the last call.
+
+        today: the latest day number of any zone; pages are published up to the day after, so that a new date finds them.
+        heartbeat_ms: report at least so often though nothing changed; None: only changes are reported.
+        """
+        changes = Changes()
+        if today > self.partition.today:
+            self.partition.advance(today)
+        through = page_of(self.partition.today + 1)
+        changes.pages = [(scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1)]
+        moved = through > self.totals.published_through_page or self.partition.today != self.totals.today
+        if self._is_changed or moved or changes.pages:
+            self.totals.published_through_page = max(self.totals.published_through_page, through)
+            self.totals.today = self.partition.today
+            changes.changelog = [*self.partition.take_records(), encode_totals(self.totals)]
+            changes.dead_letters, self._dead_letters = self._dead_letters, []
+        report = self._new_report(at_ms, caught_up=caught_up)
+        last = self._report
+        due = heartbeat_ms is not None and (last is None or at_ms - last.at_ms >= heartbeat_ms)
+        if due or last is None or msgspec.structs.replace(report, at_ms=last.at_ms) != last:
+            self._report = changes.report = report
+        self._is_changed = False
+        return changes
+
+    def note_change(self) -> None:
+        """Something of the totals that is kept for others has changed: write them with the next transaction."""
+        self._is_changed = True
+
+    def _new_report(self, at_ms: int, *, caught_up: bool) -> ClockRecord:
+        watermark_ms = self.totals.watermark_ms if self.totals.watermark_ms >= 0 else None
+        return ClockRecord(
+            partition=self.partition.number,
+            watermark_ms=watermark_ms,
+            accepted_ms=watermark_ms,
+            first_date=self.totals.first_day - 1 if self.totals.first_day else None,
+            caught_up=caught_up,
+            at_ms=at_ms,
+        )
+
+    def _dead_letter(self, chunk: Chunk, skip: int, refusal: Refusal) -> Outgoing:
+        index = skip + refusal.record
+        headers = dead_letter_headers(
+            refusal,
+            topic=chunk.topic,
+            partition=chunk.partition,
+            offset=int(chunk.offsets[index]),
+            connector_name=self.options.application_id,
+            task_id=chunk.partition,
+            original=[(name, value or b"") for name, value in chunk.headers.get(index, [])],
+        )
+        return Outgoing(
+            dead_letter_topic(chunk.topic),
+            chunk.partition,
+            chunk.keys[index],
+            chunk.values[index],
+            headers,
+            int(chunk.timestamps_ms[index]),
+        )
+
+    def _guard(self, topic: str) -> UndecodableGuard:
+        if topic not in self._guards:
+            options = self.options
+            self._guards[topic] = UndecodableGuard(
+                ratio_max=options.undecodable_ratio_max,
+                window_records=options.undecodable_window_records,
+                run_max=options.undecodable_run_records_max,
+            )
+        return self._guards[topic]
+
+
+def restated(decoded: Decoded, now_ms: int) -> int:
+    """How many events of a batch are of a date before today, at least a day ago."""
+    return int((decoded.event_ms < now_ms - DAY_MS).sum())
+
+
+def _last_day(page: int) -> int:
+    return (page + 1) * 8 - 1
