@@ -8,6 +8,7 @@ the supervisor is killed, the kernel kills them (lifeline.py).
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -31,7 +32,9 @@ from stream.local.folder import DataFolder
 STEADY_S = 10  # a program that ends earlier has failed to start: the next start waits
 _BEGIN_TIMEOUT_S = 20.0
 _POLL_S = 0.03
-_TAIL_LINES = 15
+_TAIL_LINES = 10
+_CAUSE_LINES = 5
+_CAUSE = re.compile(r"\b(ERROR|FATAL|CRITICAL)\b|^Caused by|^\w+(\.\w+)*(Exception|Error)\b")
 _LAST, _FIRST = 999, 1
 
 _SUPERVISOR_SETTINGS = """\
@@ -124,6 +127,7 @@ class Children:
         self._programs: dict[str, Program] = {}
         self._paused: set[str] = set()
         self._log_starts: dict[str, int] = {}
+        self._expected_starts: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._run_folder: int | None = None
         self._server: Any = None
@@ -257,7 +261,7 @@ class Children:
         """Stop a program and forget it; its log stays."""
         self.stop_one(name)
         self._call("removeProcessGroup", name)
-        for suffix in ("conf", "json", "pid"):
+        for suffix in ("conf", "json", "pids"):
             (self._folder.run / "programs" / f"{name}.{suffix}").unlink(missing_ok=True)
         del self._programs[name]
 
@@ -265,6 +269,7 @@ class Children:
         """Start a program that was stopped, and wait until it is there to hear signals; one that runs just goes on."""
         log = self.log_path(self._known(name).name)
         self._log_starts[name] = log.stat().st_size if log.exists() else 0
+        self._expected_starts[name] = len(self._starts(name)) + (not self.state(name).is_alive)
         self._call("startProcess", name, False, unless=Faults.ALREADY_STARTED)  # noqa: FBT003  # wait=False
         self._wait_for(lambda: self._has_begun(name), _BEGIN_TIMEOUT_S, f"{name} did not begin")
 
@@ -273,10 +278,18 @@ class Children:
         self._stop_together([self._known(name).name])
 
     def kill(self, name: str, number: int = signal.SIGKILL, *, stay_down: bool = False) -> None:
-        """Send a signal. A program that dies of it is started again, unless `stay_down` (SIGKILL only)."""
+        """Send a signal. A program that dies of it is started again, unless `stay_down` (SIGKILL only).
+
+        After SIGKILL the process is gone when this returns; its successor may not be there yet (`wait_ready`).
+        """
         self._known(name)
         if not stay_down:
+            was = self.state(name).pid
+            self._expected_starts[name] += 1
             self._call("signalProcess", name, str(int(number)))
+            if number == signal.SIGKILL:
+                self._paused.discard(name)
+                self._wait_for(lambda: self.state(name).pid != was, 10.0, f"{name} did not die")
             return
         if number != signal.SIGKILL:
             raise StackError(f"Only SIGKILL can keep {name} down; use stop_one() for an orderly stop.")
@@ -306,9 +319,9 @@ class Children:
         ready = program.ready if program.ready is not None else lambda: self.state(name).is_alive
         deadline = time.monotonic() + timeout_s
         while not ready():
-            state = self.state(name)
-            if state.has_failed:
-                raise ChildFailedError(f"{name} ended before it was ready ({state.note}). {self._last_words(name)}")
+            if self._ended_by_itself(name):
+                note = self.state(name).note
+                raise ChildFailedError(f"{name} ended before it was ready ({note}). {self._last_words(name)}")
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{name} was not ready within {timeout_s:.0f} s. {self._last_words(name)}")
             time.sleep(_POLL_S)
@@ -335,21 +348,30 @@ class Children:
 
     def _has_begun(self, name: str) -> bool:
         state = self.state(name)
-        if state.has_failed:
-            return True
+        return state.has_failed or state.pid in self._starts(name)
+
+    def _starts(self, name: str) -> list[int]:
+        """Process ids of all starts of a program, told by lifeline.py."""
         try:
-            begun = (self._folder.run / "programs" / f"{name}.pid").read_text(encoding="ascii")
+            told = (self._folder.run / "programs" / f"{name}.pids").read_text(encoding="ascii")
         except FileNotFoundError:
-            return False
-        return begun == str(state.pid)
+            return []
+        return [int(line) for line in told.splitlines() if line.isdigit()]
+
+    def _ended_by_itself(self, name: str) -> bool:
+        """Has it ended since we last started it, other than by our own signals?"""
+        starts, expected = len(self._starts(name)), self._expected_starts[name]
+        return starts > expected or (starts == expected and self.state(name).has_failed)
 
     def _last_words(self, name: str) -> str:
         try:
             lines = self.log_since_start(name).splitlines()
         except OSError:
             lines = []
-        tail = "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
-        return f"Its log is {self.log_path(name)}" + (f" and ends with:\n{tail}" if tail else ".")
+        causes = [line for line in lines[:-_TAIL_LINES] if _CAUSE.search(line)][:_CAUSE_LINES]
+        shown = [*causes, "..."] * bool(causes) + lines[-_TAIL_LINES:]
+        tail = "\n".join(f"    {line[:400]}" for line in shown)
+        return f"Its log is {self.log_path(name)}" + (f" and says:\n{tail}" if tail else ".")
 
     def _stop_together(self, names: Iterable[str]) -> None:
         names = list(names)

@@ -1,9 +1,9 @@
 """Turns into one program of the stack, which then cannot outlive its supervisor.
 
 The supervisor starts this file by itself (`python -I -S lifeline.py run/programs`), under the program's name. It reads
-run/programs/<name>.json (argv, environment, folder), asks the kernel to be killed when its parent dies, says in
-<name>.pid that it is there, and becomes the program: same process id, nothing of Python left. Imports nothing of ours,
-to be gone in 20 ms.
+run/programs/<name>.json (argv, environment, folder), asks the kernel to be killed when its parent dies, adds
+its process id to <name>.pids, and becomes the program: same process id, nothing of Python left. Imports nothing of
+ours, to be gone in 20 ms.
 """
 
 import ctypes
@@ -31,7 +31,8 @@ def main() -> None:
     program = json.loads(Path(sys.argv[1], f"{name}.json").read_bytes())
     _die_with_parent(program["supervisor"])
     # From here on signals do what they do to the program: in the supervisor's own fork they were still swallowed.
-    Path(sys.argv[1], f"{name}.pid").write_text(str(os.getpid()), encoding="ascii")
+    with Path(sys.argv[1], f"{name}.pids").open("a", encoding="ascii") as pids:
+        pids.write(f"{os.getpid()}\n")
     os.chdir(program["folder"])
     argv = program["argv"]
     os.execvpe(argv[0], argv, program["env"])  # noqa: S606  # becoming the program is the point

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import itertools
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -37,6 +38,7 @@ WORKER_COMMAND = (sys.executable, "-m", "stream.cli.main", "worker")
 _BROKER_ORDER, _STORE_ORDER, _DEFAULT_ORDER, _WORKER_ORDER = 10, 20, 500, 900
 _BROKER_TIMEOUT_S = 90.0
 _WORKER_STOP_S = 20
+_NOTHING_BYTES = 64 * 1024  # a disk with less than this is full
 
 
 class LocalStack:
@@ -109,7 +111,8 @@ class LocalStack:
             with _in_plain_words(self.folder):
                 self._start_children(self._broker, self._store)
         except BaseException:
-            self.stop()
+            with contextlib.suppress(StackError):  # the first error is the one to tell
+                self.stop()
             raise
         self._tell_addresses()
 
@@ -266,7 +269,10 @@ class LocalStack:
         self.wait_ready(name, timeout_s)
 
     def kill(self, name: str, number: int = signal.SIGKILL, *, stay_down: bool = False) -> None:
-        """Send a signal, SIGKILL by default. What dies of it comes back by itself, unless `stay_down`."""
+        """Send a signal, SIGKILL by default. What dies of it comes back by itself, unless `stay_down`.
+
+        Killed, it is gone when this returns; `wait_ready` tells when its successor is ready.
+        """
         self._children.kill(name, number, stay_down=stay_down)
 
     def pause(self, name: str) -> None:
@@ -370,6 +376,10 @@ def _in_plain_words(folder: DataFolder) -> Iterator[None]:
             raise DiskFullError(f"{full} {said}") from error
         if os.strerror(errno.EADDRINUSE) in said:
             raise PortTakenError(f"A port was taken while the stack started: start it again. {said}") from error
+        raise
+    except StackError as error:
+        if shutil.disk_usage(folder.path).free < _NOTHING_BYTES:
+            raise DiskFullError(f"{full} {error}") from error
         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:

@@ -60,7 +60,9 @@ def test_a_killed_program_comes_back_unless_it_shall_stay_down(children, tmp_pat
     children.add(Program("sleeper", SLEEP, tmp_path))
     first = children.state("sleeper").pid
     children.kill("sleeper")
-    assert eventually(lambda: children.state("sleeper").pid not in {None, first}, 5)
+    assert not lives(first)
+    children.wait_ready("sleeper", 5)
+    assert children.state("sleeper").pid != first
     second = children.state("sleeper").pid
     children.kill("sleeper", stay_down=True)
     time.sleep(1.2)
