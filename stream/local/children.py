@@ -9,33 +9,29 @@ the supervisor is killed, the kernel kills them (lifeline.py).
 import contextlib
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from stream.local.errors import ChildFailedError, StackError
 from stream.local.folder import DataFolder
+from stream.local.programs import ChildState, Program, child_state, lifeline_settings, supervisor_settings
 
-STEADY_S = 10  # a program that ends earlier has failed to start: the next start waits
 _BEGIN_TIMEOUT_S = 20.0
 _POLL_S = 0.03
 _TAIL_LINES = 10
 _CAUSE_LINES = 5
 _CAUSE = re.compile(r"\b(ERROR|FATAL|CRITICAL)\b|^Caused by|^\w+(\.\w+)*(Exception|Error)\b")
-_LAST, _FIRST = 999, 1
 
 _SUPERVISOR_SETTINGS = """\
 [supervisord]
@@ -57,66 +53,6 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [include]
 files = programs/*.conf
 """
-
-_PROGRAM_SETTINGS = """\
-[program:{name}]
-command = {command}
-priority = {order}
-autostart = false
-autorestart = true
-startsecs = {steady_s}
-startretries = 1000000000
-stopsignal = TERM
-stopwaitsecs = {stop_wait_s}
-killasgroup = true
-redirect_stderr = true
-stdout_logfile = logs/{name}.log
-stdout_logfile_maxbytes = 50MB
-stdout_logfile_backups = 1
-umask = 077
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What the supervisor runs. Programs of a lower `order` start earlier and stop later.
-
-    `env` is added to the launcher's environment. `ready` is asked until it says yes; without it, running is ready.
-    """
-
-    name: str
-    argv: Sequence[str]
-    folder: Path
-    order: int = 500
-    env: Mapping[str, str] = field(default_factory=dict)
-    stop_wait_s: int = 15
-    ready: Callable[[], bool] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.name.replace("-", "").replace("_", "").isalnum() or not self.name.isascii():
-            raise StackError(f"A program cannot be called {self.name!r}: use letters, digits, '-' and '_'.")
-        if not _FIRST <= self.order <= _LAST:
-            raise StackError(f"Program {self.name} has order {self.order}; it must be {_FIRST} to {_LAST}.")
-
-
-@dataclass(frozen=True, slots=True)
-class ChildState:
-    """One program now: supervisord's word for its state (RUNNING, BACKOFF, STOPPED …) and its process id or None."""
-
-    name: str
-    word: str
-    pid: int | None
-    note: str
-
-    @property
-    def is_alive(self) -> bool:
-        """Is there a process? It may be paused."""
-        return self.pid is not None
-
-    @property
-    def has_failed(self) -> bool:
-        """Has it ended by itself? It may be waiting for its next start."""
-        return self.word in {"BACKOFF", "FATAL", "EXITED", "UNKNOWN"}
 
 
 class Children:
@@ -236,21 +172,8 @@ class Children:
         if program.name in self._programs:
             raise StackError(f"The stack has a program {program.name} already; restart it, or choose a new name.")
         programs = self._folder.run / "programs"
-        told = {
-            "argv": list(program.argv),
-            "env": {**os.environ, **program.env},
-            "folder": str(program.folder),
-            "supervisor": self.supervisor_pid,
-        }
-        (programs / f"{program.name}.json").write_bytes(msgspec.json.encode(told))
-        lifeline = Path(__file__).with_name("lifeline.py")
-        settings = _PROGRAM_SETTINGS.format(
-            name=program.name,
-            command=shlex.join([sys.executable, "-I", "-S", str(lifeline), str(programs)]).replace("%", "%%"),
-            order=program.order,
-            steady_s=STEADY_S,
-            stop_wait_s=program.stop_wait_s,
-        )
+        (programs / f"{program.name}.json").write_bytes(lifeline_settings(program, self.supervisor_pid))
+        settings = supervisor_settings(program, programs)
         (programs / f"{program.name}.conf").write_text(settings, encoding="utf-8")
         self._call("reloadConfig")
         self._call("addProcessGroup", program.name)
@@ -328,11 +251,11 @@ class Children:
 
     def state(self, name: str) -> ChildState:
         """One program now."""
-        return _child_state(self._call("getProcessInfo", self._known(name).name))
+        return child_state(self._call("getProcessInfo", self._known(name).name))
 
     def states(self) -> dict[str, ChildState]:
         """All programs now, by name."""
-        return {info["name"]: _child_state(info) for info in self._call("getAllProcessInfo")}
+        return {info["name"]: child_state(info) for info in self._call("getAllProcessInfo")}
 
     def log_path(self, name: str) -> Path:
         """Where a program's output goes."""
@@ -422,10 +345,6 @@ class Children:
         if self._process is None:
             raise StackError("The stack does not run.")
         return self._process
-
-
-def _child_state(info: Mapping[str, Any]) -> ChildState:
-    return ChildState(info["name"], info["statename"], info["pid"] or None, info["spawnerr"] or info["description"])
 
 
 def _import_path() -> list[str]:

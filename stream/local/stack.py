@@ -26,11 +26,12 @@ from urllib.request import urlopen
 
 from stream.local import archive, jars, kafka, ports, store
 from stream.local import folder as folders
-from stream.local.children import Children, ChildState, Program
+from stream.local.children import Children
 from stream.local.errors import ChildFailedError, DiskFullError, FolderError, PortTakenError, StackError
 from stream.local.folder import Addresses, DataFolder
 from stream.local.java import find_java
 from stream.local.kafka import Broker, BrokerOptions
+from stream.local.programs import ChildState, Program
 from stream.local.store import Store
 
 BROKER, STORE = "broker", "store"

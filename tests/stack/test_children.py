@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from supervisor.states import ProcessStates
 
-from stream.local.children import Children, Program
+from stream.local.children import Children
 from stream.local.folder import DataFolder
+from stream.local.programs import Program
 from stream.local.supervise import _Program
 from tests.stack.processes import eventually, lives
 
