@@ -57,7 +57,7 @@ def reloaded(records, today, config=EVERYTHING, zones=ZONES):
     """A partition made from changelog records (key → newest value), in the order given."""
     partition = new_partition(today, config, zones)
     partition.load(list(records), list(records.values()))
-    partition.rebuild()
+    partition.rebuild(day_of(today))
     return partition
 
 
@@ -109,8 +109,8 @@ def contents(partition, first, last):
 
 
 def today_of(oracle):
-    """The last date on which anybody was active."""
-    return (oracle.dates() or [dt.date(2024, 1, 1)])[-1]
+    """The date of the newest event."""
+    return oracle.greatest_event_date
 
 
 def dates_around(oracle):

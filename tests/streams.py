@@ -87,7 +87,7 @@ def small_streams(draw, max_size=16):
 def seeded_stream(seed, n, *, users=40, shops=5, days=1_100, first_date="2022-12-30"):
     """`n` record values in the order of event time, of shoppers who browse, buy, correct their orders and send back."""
     rng = random.Random(seed)
-    start_ms = first_ms(first_date)
+    start_ms = first_ms(first_date)  # what follows a purchase lies some weeks around it
     shop_names = [f"s{number + 1}" for number in range(shops)]
     bought, made = [], []
     for _ in range(n):
@@ -109,14 +109,16 @@ def seeded_stream(seed, n, *, users=40, shops=5, days=1_100, first_date="2022-12
                 "line_id": rng.choice([None, "1", "2"]),
                 "currency": rng.choices(["CNY", "USD", "JPY"], [8, 2, 1])[0],
             }
-            bought.append((user, shop, where))
+            bought.append((user, shop, where, at_ms))
         elif action == "again" and bought:  # another version of a line, later or earlier, at another place
             action = "purchase"
-            user, shop, line = rng.choice(bought)
+            user, shop, line, paid_ms = rng.choice(bought)
+            at_ms = paid_ms + rng.randrange(-40, 60) * DAY_MS
             named = line["line_id"] or line["item_id"]
             where |= money | {"order_id": line["order_id"], "line_id": named, "currency": line["currency"]}
         elif action == "refund" and bought:
-            user, shop, line = rng.choice(bought)
+            user, shop, line, paid_ms = rng.choice(bought)
+            at_ms = paid_ms + rng.randrange(-2, 90) * DAY_MS
             where = {
                 "order_id": line["order_id"],
                 "line_id": line["line_id"] or line["item_id"],
@@ -134,7 +136,7 @@ def seeded_stream(seed, n, *, users=40, shops=5, days=1_100, first_date="2022-12
 def delivered(values, seed, *, duplicated=0.2, shuffled=True):
     """The values as a bad network brings them: some twice, in any order."""
     rng = random.Random(seed)
-    arriving = values + [rng.choice(values) for _ in range(int(duplicated * len(values)))]
+    arriving = values + rng.choices(values, k=int(duplicated * len(values))) if values else []
     if shuffled:
         rng.shuffle(arriving)
     return arriving
