@@ -25,7 +25,7 @@ BINDING_CONFIG: Final = frozenset({"cleanup.policy", "message.timestamp.type"})
 """Configuration that must be as the registry says; the rest may be set otherwise."""
 
 _TIMEOUT_MS: Final = 15_000
-_BOOTSTRAP_MS: Final = 5_000
+_BOOTSTRAP_MS: Final = 3_000
 _VISIBLE_S_MAX: Final = 15.0
 _NO_ERROR: Final = 0
 _UNKNOWN_TOPIC: Final = 3

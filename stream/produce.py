@@ -26,7 +26,7 @@ _BATCH_BYTES: Final = 512 * 1024
 _REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 _KEYS_REMEMBERED: Final = 1 << 18
-_METADATA_SECONDS_MAX: Final = 10.0
+_METADATA_SECONDS_MAX: Final = 5.0
 
 
 class ProduceError(SmartError):
