@@ -40,6 +40,7 @@ class PagePartition:
         """Every scope's new dates have been published up to here."""
         self._dated: dict[str, int] = {}
         self._undated: list[str] = []
+        self._unsaved: set[str] = set()
         self._now_ms = -1
         self.unreadable = 0
 
@@ -54,6 +55,7 @@ class PagePartition:
             except PageError:
                 self.unreadable += 1
                 continue
+            self._unsaved.add(scope)
             if scope not in self._dated:
                 self._dated[scope] = 0
                 self._undated.append(scope)
@@ -73,6 +75,22 @@ class PagePartition:
                     yield published
             if n >= RECORDS_AT_A_TIME:
                 return
+
+    def take_pages(self) -> Iterator[tuple[str, int, bytes]]:
+        """(scope, page number, total page) that changed since the last take."""
+        if self._is_settled:
+            scopes, self._unsaved = self._unsaved, set()
+            for scope in scopes:
+                for number, page in self.aggregate.take_pages(scope):
+                    yield scope, number, page
+
+    def refresh(self) -> None:
+        """Publish today's figures and all total pages once more."""
+        for scope, today in self._dated.items():
+            self.aggregate.unsave(scope)
+            self._unsaved.add(scope)
+            if today:
+                self.aggregate.advance(scope, today, 0)
 
     @property
     def is_settled(self) -> bool:

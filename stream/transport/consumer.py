@@ -115,6 +115,14 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         found = await asyncio.gather(*(consumer.committed(TopicPartition(*tp)) for tp in ordered))
         return dict(zip(ordered, found, strict=True))
 
+    def end_of(self, tp: TP) -> int | None:
+        """Where the log of an assigned partition ended at the last fetch."""
+        consumer, partition = self._ensure_consumer(), TopicPartition(*tp)
+        if partition not in consumer.assignment():
+            return None
+        end: int | None = consumer.highwater(partition)
+        return end
+
     async def seek_to(self, targets: Mapping[TP, int | None]) -> None:
         """Go on reading at the given offsets; None = at the beginning of the log."""
         await self.call_thread(self._seek_to, targets)
@@ -241,6 +249,17 @@ class ChunkConsumer(driver.Consumer):
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised; the agent's own error handler ends the process."""
+
+    def backlog(self, tp: TP) -> int | None:
+        """Records between what is acknowledged and the end of the log; None while that is not known."""
+        end = self._thread.end_of(tp)
+        done = self._books[tp].done if tp in self._books else None
+        return None if end is None or done is None else max(end - done, 0)
+
+    def lag(self, tp: TP) -> int | None:
+        """Records between what is committed and the end of the log; None while that is not known."""
+        end = self._thread.end_of(tp)
+        return None if end is None or tp not in self._books else max(end - (self._books[tp].committed or 0), 0)
 
     # --- rebalance ---
 

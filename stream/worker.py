@@ -1,0 +1,149 @@
+"""The worker process: a Faust app on the batch transport, with one world, its agents, its metrics and the store's writer."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from schemas import metrics as m
+from schemas.settings import Settings
+from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, SHOPS, registry
+from stream import logs
+from stream.agents.events import events_agent
+from stream.agents.pages import pages_agent
+from stream.control import ControlReader
+from stream.metrics import Metrics
+from stream.store import StoreWriter
+from stream.tables.ledgers import LedgerTable
+from stream.transport import BatchApp, TransportOptions
+from stream.world import World
+
+GAUGES_EVERY_S = 1.0
+SIZES_EVERY_S = 15.0
+DRAIN_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class ConsumerProgress:
+    """What the app's consumer knows of offsets, as the world asks for it."""
+
+    def __init__(self, app: BatchApp) -> None:
+        self._app = app
+
+    def is_caught_up(self, partition: int) -> bool:
+        """Whether all event topics of the partition have been acknowledged to their ends."""
+        return all(self._app.consumer.backlog(TP(topic, partition)) == 0 for topic in EVENT_TOPICS)
+
+    def handled_before(self, topic: str, partition: int) -> int:
+        """The committed offset, 0 without one."""
+        return int(self._app.consumer.committed_offset(TP(topic, partition)) or 0)
+
+
+def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
+    """The Faust app of a worker, ready to run."""
+    app = BatchApp(settings.application_id, options=transport_options(settings), datadir=str(data_dir))
+    store = StoreWriter(settings.redis_url.get_secret_value(), metrics, lambda: world.refresh_store())
+    control = ControlReader(
+        [SHOPS, CLOCK], lambda records: world.note_control(records), brokers=settings.brokers
+    )
+    world = World(settings, metrics, store, ConsumerProgress(app), before_first=control.start)
+    app.committer = world
+    app.tables.add(LedgerTable(app, name=LEDGER_TABLE, ledger_store=world))
+    for topic in EVENT_TOPICS:
+        app.agent(app.chunk_topic(topic), name=f"events.{topic}")(events_agent(topic, world))
+    pages = app.chunk_topic(FACTORS_PAGES, from_start=True, compacted=True)
+    app.agent(pages, name="pages")(pages_agent(world))
+
+    @app.task
+    async def write_store() -> None:
+        await store.run()
+
+    @app.task
+    async def tell_gauges() -> None:
+        await _tell_gauges(app, world, metrics)
+
+    @app.on_before_shutdown.connect
+    async def leave(*_args: Any, **_options: Any) -> None:
+        await store.drain(DRAIN_S)
+        await control.stop()
+
+    return app
+
+
+def transport_options(settings: Settings) -> TransportOptions:
+    """What the settings say about the transport."""
+    topics = registry(partitions=settings.partitions, application_id=settings.application_id)
+    return TransportOptions(
+        brokers=settings.brokers,
+        expected_topics={topic.name: topic.partitions for topic in topics},
+        commit_interval_ms=settings.commit_interval_ms,
+        max_chunk_records=settings.max_chunk_records,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        fetch_min_bytes=settings.fetch_min_bytes,
+        fetch_max_bytes=settings.fetch_max_bytes,
+        session_timeout_ms=settings.session_timeout_ms,
+        transaction_timeout_ms=settings.transaction_timeout_ms,
+        reconnect_pause_ms=settings.reconnect_pause_ms,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Run a worker until it is told to stop; does not return (exit codes: `stream.transport.exits`)."""
+    logs.configure(settings.log_level, settings.log_format)
+    metrics = Metrics()
+    with metrics.served(settings.metrics_host, settings.metrics_port) as port, tempfile.TemporaryDirectory() as folder:
+        log.info("metrics are served", host=settings.metrics_host, port=port)
+        app = build(settings, metrics, Path(folder) / "faust")
+        worker = app.Worker(override_logging=False, loglevel=settings.log_level, quiet=True, redirect_stdouts=False)
+        worker.execute_from_commandline()
+
+
+async def _tell_gauges(app: BatchApp, world: World, metrics: Metrics) -> None:
+    """Set the gauges: what moves every second, sizes of one partition after the other."""
+    sized_at: dict[int, float] = {}
+    while not app.should_stop:
+        await asyncio.sleep(GAUGES_EVERY_S)
+        now_ms, complete_ms = world.now_ms(), world.clock.complete_through_ms()
+        metrics.set(m.CLOCK_SECONDS, now_ms / 1000)
+        if complete_ms is not None:
+            metrics.set(m.COMPLETE_THROUGH_SECONDS, complete_ms / 1000)
+        for partition, source in list(world.sources.items()):
+            metrics.set(m.WATERMARK_SECONDS, max(source.totals.watermark_ms, 0) / 1000, partition=partition)
+            for topic in EVENT_TOPICS:
+                lag = app.consumer.lag(TP(topic, partition))
+                if lag is not None:
+                    metrics.set(m.LAG_RECORDS, lag, topic=topic, partition=partition)
+            if partition in world.pages:
+                metrics.set(m.AGGREGATED_SCOPES, len(world.pages[partition].aggregate), partition=partition)
+        due = [p for p in world.sources if time.monotonic() - sized_at.get(p, -SIZES_EVERY_S) >= SIZES_EVERY_S]
+        if due:
+            _tell_sizes(due[0], world, metrics)
+            sized_at[due[0]] = time.monotonic()
+
+
+def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
+    state = world.sources[partition].partition
+    sizes = state.sizes()
+    unknown, mismatched = state.waiting_refunds()
+    for metric, value in (
+        (m.STATE_USERS, sizes.users),
+        (m.STATE_CELLS, sizes.cells),
+        (m.STATE_LINES, sizes.lines),
+        (m.STATE_REFUNDS, sizes.refunds),
+        (m.STATE_NAMES, sizes.names),
+        (m.STATE_ROWS, sizes.rows),
+        (m.STATE_BYTES, sizes.bytes),
+        (m.REFUNDS_UNMATCHED, unknown),
+        (m.REFUND_CURRENCY_MISMATCHES, mismatched),
+    ):
+        metrics.set(metric, value, partition=partition)
+    for kind, events in state.over_bound.items():
+        metrics.count(m.NAMES_OVER_BOUND, events, kind=kind)
+    state.over_bound.clear()
+
+

@@ -1,0 +1,314 @@
+"""What one worker holds: the partitions it owns, the clock, the shops; and what each transaction takes from them.
+
+The `World` is the transport's `Committer` and the ledger table's `LedgerStore`. It moves chunks into the plain state
+machines (`stream.source`, `stream.aggregator`), hands them the time, and gathers what they give into one transaction per
+partition: ledgers, totals, dead letters, pages, the partition's report, and the figures of the scopes placed in it.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import structlog
+
+from processors.calendar import Zones, date_of
+from processors.decode.murmur import partition_of
+from processors.figures import Provenance
+from processors.partition import CoreConfig, Partition
+from schemas import metrics as m
+from schemas.control import ShopRecord, decode_clock, decode_shop
+from schemas.scopes import parse
+from schemas.settings import Settings
+from schemas.store import live_field, live_key, pages_key
+from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
+from stream.aggregator import PagePartition
+from stream.clock import SharedClock, latest_day
+from stream.control import ControlRecord
+from stream.metrics import Metrics
+from stream.source import Changes, SourceOptions, SourcePartition, restated
+from stream.transport import Bulk, Chunk
+from stream.transport.committer import Pair, Records
+
+HEARTBEAT_MS = 1_000
+"""An idle partition reports so often that it has no lag (wall clock only)."""
+
+log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """Where the newest figures go for others to read."""
+
+    def put(self, key: str, field: str, value: bytes | None) -> None:
+        """Field `field` of hash `key` is `value` now; None takes it away. Never waits."""
+
+
+class Progress(Protocol):
+    """What the transport knows of offsets."""
+
+    def is_caught_up(self, partition: int) -> bool:
+        """Whether everything that the event topics hold of this partition has been acknowledged."""
+
+    def handled_before(self, topic: str, partition: int) -> int:
+        """The committed offset, 0 without one."""
+
+
+class World:
+    """All state of a worker. `wall_ms` is the only clock that it reads."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, store: Store, progress: Progress,
+        *, before_first: Callable[[], Any], wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """before_first: awaited before the first partition is taken over; it must have read the control topics."""
+        self._settings = settings
+        self._metrics = metrics
+        self._store = store
+        self._progress = progress
+        self._before_first = before_first
+        self._wall_ms = wall_ms
+        self._is_first = True
+        self.config = core_config(settings)
+        self._options = source_options(settings)
+        self.clock = SharedClock(settings.clock, settings.partitions)
+        self.shops: dict[str, ShopRecord] = {}
+        self.sources: dict[int, SourcePartition] = {}
+        self.pages: dict[int, PagePartition] = {}
+        self._zones = Zones()
+        self._taken_over_at: dict[int, float] = {}
+        self._collected_at: dict[int, float] = {}
+        self._oldest_append_ms: dict[int, int] = {}
+        self._placed = lru_cache(maxsize=1 << 16)(lambda scope: partition_of(scope, settings.partitions))
+        self._changelog = changelog_topic(settings.application_id)
+
+    # --- events and pages
+
+    def fold(self, chunk: Chunk) -> None:
+        """Apply a chunk of an event topic. Raises TooManyUndecodableError."""
+        source = self.sources[chunk.partition]
+        started = time.perf_counter()
+        read = source.read(chunk)
+        decoded_at = time.perf_counter()
+        source.fold(read)
+        folded_at = time.perf_counter()
+        count, topic = self._metrics.count, chunk.topic
+        self._metrics.observe(m.CHUNK_RECORDS, len(chunk))
+        self._metrics.observe(m.CHUNK_SECONDS, decoded_at - started, stage="decode")
+        self._metrics.observe(m.CHUNK_SECONDS, folded_at - decoded_at, stage="fold")
+        count(m.EVENTS_CONSUMED, len(chunk), topic=topic)
+        count(m.EVENTS_ACCEPTED, len(read.decoded), topic=topic)
+        if read.skipped:
+            count(m.EVENTS_SKIPPED, read.skipped, topic=topic)
+        for refusal in read.decoded.refusals:
+            count(m.EVENTS_REFUSED, 1, topic=topic, code=refusal.code.value)
+        if len(read.decoded):
+            self.clock.note_event(source.totals.watermark_ms)
+            count(m.RESTATEMENTS, restated(read.decoded, self.now_ms()))
+        if len(chunk):
+            oldest = int(chunk.timestamps_ms.min())
+            self._oldest_append_ms[chunk.partition] = min(oldest, self._oldest_append_ms.get(chunk.partition, oldest))
+        if chunk.partition in self._taken_over_at:
+            self._metrics.observe(m.RECOVERY_SECONDS, time.monotonic() - self._taken_over_at.pop(chunk.partition))
+
+    def add_pages(self, chunk: Chunk) -> None:
+        """Apply a chunk of the pages topic."""
+        pages = self._pages_of(chunk.partition)
+        unreadable = pages.unreadable
+        pages.apply(chunk)
+        if pages.unreadable > unreadable:
+            log.error("pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable)
+
+    def note_control(self, records: Sequence[ControlRecord]) -> None:
+        """Take in control records; one that is wrong leaves the former version in force."""
+        for record in records:
+            try:
+                if record.topic == CLOCK and record.value is not None:
+                    self.clock.note(decode_clock(record.value))
+                elif record.topic == SHOPS and record.key is not None:
+                    self._note_shop(record.key.decode(), record.value)
+            except ValueError as error:
+                log.warning("a control record is wrong, the former one stays in force", topic=record.topic, reason=str(error))
+
+    def now_ms(self) -> int:
+        """The instant that figures are of."""
+        return self.clock.now_ms(self._wall_ms())
+
+    def refresh_store(self) -> None:
+        """Put everything into the store once more: it has lost its data."""
+        for pages in self.pages.values():
+            pages.refresh()
+
+    # --- the table's store
+
+    def begin(self, partition: int) -> None:
+        """Make room for a partition that is being taken over."""
+        self._taken_over_at[partition] = time.monotonic()
+        state = Partition(self.config, self._today() or 1, number=partition, zone_of=self._zone_of)
+        self.sources[partition] = SourcePartition(state, self._options)
+
+    def load(self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        """Take in changelog records."""
+        self.sources[partition].load(keys, values)
+
+    async def finish(self, partition: int) -> None:
+        """Count anew; in a thread, since kernels let others run meanwhile."""
+        source = self.sources[partition]
+        await asyncio.to_thread(source.finish, self._today() or 1)
+        if source.totals.watermark_ms >= 0:
+            self.clock.note_event(source.totals.watermark_ms)
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+        self.sources.pop(partition, None)
+        self.pages.pop(partition, None)
+        self._oldest_append_ms.pop(partition, None)
+        self._taken_over_at.pop(partition, None)
+        self._metrics.forget_partition(partition)
+
+    # --- the committer
+
+    async def assigned(self, partitions: frozenset[int], kept: frozenset[int]) -> None:  # noqa: ARG002
+        """A rebalance is done."""
+        if self._is_first:
+            await self._before_first()
+            self._is_first = False
+        self._metrics.set(m.PARTITIONS_OWNED, len(partitions))
+
+    async def revoked(self) -> None:
+        """A rebalance has begun; what is kept stays as it is."""
+
+    async def collect(self, partition: int) -> Records:
+        """Everything of a partition that changed, for one transaction."""
+        self._collected_at[partition] = time.perf_counter()
+        now_ms, source = self.now_ms(), self.sources[partition]
+        changes = source.collect(
+            latest_day(now_ms) if now_ms else 0,
+            at_ms=now_ms,
+            caught_up=self._progress.is_caught_up(partition),
+            heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
+        )
+        live = self._collect_figures(partition, source, now_ms)
+        return self._transaction(partition, changes, live)
+
+    async def committed(self, partition: int) -> None:
+        """The transaction has committed: tell how long that took."""
+        self._metrics.count(m.COMMITS)
+        self._metrics.observe(m.COMMIT_SECONDS, time.perf_counter() - self._collected_at[partition])
+        oldest_ms = self._oldest_append_ms.pop(partition, None)
+        if oldest_ms is not None:
+            self._metrics.observe(m.APPEND_TO_COMMIT_SECONDS, max(self._wall_ms() - oldest_ms, 0) / 1000)
+
+    # --- inside
+
+    def _collect_figures(self, partition: int, source: SourcePartition, now_ms: int) -> list[Pair]:
+        pages = self._pages_of(partition)
+        live: list[Pair] = []
+        provenance = self._provenance(now_ms)
+        for key, record in pages.collect(now_ms, provenance):
+            value = record.encode() if record is not None else None
+            live.append((key.encode(), value))
+            scope, window, as_of, currency = key.rsplit("|", 3)
+            if as_of == date_of(pages.today(scope)).isoformat():
+                self._store.put(live_key(scope), live_field(int(window), currency), value)
+        for scope, number, page in pages.take_pages():
+            self._store.put(pages_key(scope), str(number), page)
+        if pages.published_day > source.totals.aggregated_day:
+            source.totals.aggregated_day = pages.published_day
+            source.note_change()
+        return live
+
+    def _transaction(self, partition: int, changes: Changes, live: list[Pair]) -> list[Any]:
+        by_target: dict[int, list[Pair]] = {}
+        for scope, pair in changes.pages:
+            by_target.setdefault(self._placed(scope), []).append(pair)
+        records: list[Any] = [Bulk(self._changelog, partition, changes.changelog), Bulk(FACTORS_LIVE, partition, live)]
+        records += [Bulk(FACTORS_PAGES, target, pairs) for target, pairs in by_target.items()]
+        records += changes.dead_letters
+        if changes.report is not None:
+            records.append(Bulk(CLOCK, 0, [(changes.report.key(), changes.report.encode())]))
+            self.clock.note(changes.report)
+        self._metrics.count(m.CHANGELOG_RECORDS, len(changes.changelog))
+        self._metrics.count(m.CHANGELOG_BYTES, sum(len(k or b"") + len(v or b"") for k, v in changes.changelog))
+        self._metrics.count(m.PAGES_PUBLISHED, len(changes.pages))
+        self._metrics.count(m.LIVE_RECORDS, len(live))
+        return records
+
+    def _pages_of(self, partition: int) -> PagePartition:
+        if partition not in self.pages:
+            self.pages[partition] = PagePartition(
+                self.config.windows,
+                self.config.horizon_days,
+                handled_before=self._progress.handled_before(FACTORS_PAGES, partition),
+                published_day=self.sources[partition].totals.aggregated_day,
+                day_in_zone=self._day_in_zone,
+            )
+        return self.pages[partition]
+
+    def _provenance(self, now_ms: int) -> Provenance:
+        first, complete_ms = self.clock.first_date(), self.clock.complete_through_ms()
+        return Provenance(
+            date_of(first + 1).isoformat() if first is not None else None,
+            instant(complete_ms) if complete_ms else None,
+            instant(now_ms) if now_ms else None,
+        )
+
+    def _today(self) -> int:
+        now_ms = self.now_ms()
+        return latest_day(now_ms) if now_ms else 0
+
+    def _day_in_zone(self, scope: str, now_ms: int) -> int:
+        shop = parse(scope).shop
+        zone = self._zone_of(shop) if shop is not None else None
+        return self._zones.day_at(zone or self._settings.default_timezone, now_ms)
+
+    def _zone_of(self, shop: str) -> str | None:
+        return self.shops[shop].zone if shop in self.shops else None
+
+    def _note_shop(self, shop: str, value: bytes | None) -> None:
+        if value is None:
+            self.shops.pop(shop, None)
+        else:
+            self.shops[shop] = decode_shop(value)
+
+
+def core_config(settings: Settings) -> CoreConfig:
+    """What the settings say about the core."""
+    return CoreConfig(
+        windows=settings.windows,
+        scopes=frozenset(settings.scopes),
+        default_zone=settings.default_timezone,
+        horizon_days=settings.horizon_days,
+        activity_days=settings.retention_activity_days,
+        purchase_days=settings.retention_purchase_days,
+        max_users=settings.max_users,
+        max_shops=settings.max_shops,
+        max_channels=settings.max_channels,
+        max_names=settings.max_names,
+        max_products=settings.max_products,
+        max_rows=settings.max_rows,
+    )
+
+
+def source_options(settings: Settings) -> SourceOptions:
+    """What the settings say about records."""
+    return SourceOptions(
+        application_id=settings.application_id,
+        partitions=settings.partitions,
+        partitioner=settings.partitioner,
+        is_wall_clock=settings.clock == "wall",
+        undecodable_ratio_max=settings.undecodable_ratio_max,
+        undecodable_window_records=settings.undecodable_window_records,
+        undecodable_run_records_max=settings.undecodable_run_records_max,
+    )
+
+
+def instant(ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond.
+
+    >>> instant(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    text = dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
