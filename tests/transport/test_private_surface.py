@@ -1,4 +1,4 @@
-"""The names of Faust and aiokafka that the transport relies on are there, unchanged, in the versions it was written for.
+"""What the transport relies on in Faust and aiokafka is there, unchanged, in the versions it was written for.
 
 When this fails after an upgrade: read what became of the name in the new version, look at every use of it in
 stream/transport, run the fault tests on a real broker, and only then change the pin or the fingerprint.
@@ -32,7 +32,8 @@ RELIED_ON = [
     consumer.Consumer.on_stop, consumer.Consumer._commit_handler, consumer.Consumer.perform_seek,
     driver.Consumer._to_message, driver.AIOKafkaConsumerThread._create_worker_consumer,
     driver.AIOKafkaConsumerThread._commit, driver.AIOKafkaConsumerThread.on_start, driver.ConsumerRebalanceListener,
-    driver.Producer._settings_default, driver.Producer._settings_auth, driver.Producer.on_start, driver.Producer.on_stop,
+    driver.Producer._settings_default, driver.Producer._settings_auth, driver.Producer.on_start,
+    driver.Producer.on_stop,
     Recovery._restart_recovery, Recovery.on_rebalance, Recovery.on_recovery_completed, Recovery._slurp_changelogs,
     Recovery._publish_stats, TableManager.on_start, TableManager._update_channels, TableManager.on_rebalance,
     App._on_partitions_revoked, App._on_partitions_assigned, App._stop_consumer, App._on_agent_error,
