@@ -3,8 +3,7 @@
 import datetime as dt
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 ACTIVE = frozenset({"view", "favourite", "share", "follow", "search", "like", "comment", "cart", "order", "purchase"})
 
@@ -14,8 +13,7 @@ _RFC_3339 = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One accepted event. `raw` is the record's own bytes, the last tie-break between versions."""
 
     event_id: str

@@ -7,8 +7,7 @@ clipped at the line. A line with nothing left of its quantity is no purchase at 
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from tests.oracle.calendar import business_date
@@ -17,8 +16,7 @@ from tests.oracle.event import ACTIVE, Event
 Name = TypeVar("Name")
 
 
-@dataclass(frozen=True)
-class Day:
+class Day(NamedTuple):
     """One user was active on one date, at one place."""
 
     user: str
@@ -30,8 +28,7 @@ class Day:
     channel: str | None
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """What is left of a purchase line after its refunds; `quantity` 0 is no purchase any more."""
 
     day: Day
