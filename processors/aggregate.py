@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from processors.calendar import date_of
-from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT
+from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT, PAID_LINES
 from processors.figures import Provenance, record
 from processors.pages import EMPTY_PAGE, Page, add_lane, decode_page, encode_lanes, parse_page_key
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
@@ -74,8 +74,8 @@ class _Scope:
         self.bases: dict[int, _Base] = {}
         self.unsaved: set[int] = set()
         """Numbers of the total pages that have changed since they were taken."""
-        self.dashed = False
-        """Whether records without a currency have been published."""
+        self.published_in: list[str] = [NO_CURRENCY]
+        """The currencies of the records published last; with another set all of them are published anew."""
 
     def reach(self, end: int) -> None:
         """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value stays as it is."""
@@ -88,11 +88,16 @@ class _Scope:
             self.stale = np.concatenate([self.stale, np.zeros((missing, self.windows), np.bool_)])
 
     def lane(self, currency: str) -> NDArray[np.int64]:
-        """The values of a currency ("" = counts), made on first use; then all records of the scope are stale."""
+        """The values of a currency ("" = counts), made on first use."""
         if currency not in self.lanes:
             self.lanes[currency] = np.zeros((len(self.stale), N_MONEY * self.windows), np.int64)
-            self.stale |= (self.lanes[""].reshape(len(self.stale), N_COUNTS, self.windows) != 0).any(axis=1)
         return self.lanes[currency]
+
+
+    def currencies(self) -> list[str]:
+        """The currencies that count a line at any T: the longest window sees them all."""
+        lines = (PAID_LINES + 1) * self.windows - 1
+        return sorted(currency for currency, lane in self.lanes.items() if currency and lane[:, lines].any())
 
 
 class Aggregate:
@@ -134,7 +139,7 @@ class Aggregate:
         for name in self._changed:
             scope = self._scopes[name]
             scope.stale[:] = False
-            scope.dashed = len(scope.lanes) == 1
+            scope.published_in = scope.currencies() or [NO_CURRENCY]
         self._changed.clear()
 
     def advance(self, scope: str, today: int, after: int) -> None:
@@ -185,23 +190,22 @@ class Aggregate:
         known.reach(today + 1)
         first = max(today - self.horizon_days - known.first, 0)
         end = max(today + 1 - known.first, 0)
+        nw = len(self.windows)
+        currencies = known.currencies() or [NO_CURRENCY]
+        gone = [currency for currency in known.published_in if currency not in currencies]
+        if known.published_in != currencies:
+            known.stale[:end] |= (known.lanes[""][:end].reshape(-1, N_COUNTS, nw) != 0).any(axis=1)
+            known.published_in = currencies
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
-        money = sorted(currency for currency in known.lanes if currency)
-        nw = len(self.windows)
         for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):
             as_of, window = date_of(known.first + i).isoformat(), self.windows[w]
+            for currency in gone:
+                yield record_key(scope, window, as_of, currency), None
             counts = known.lanes[""][i, w::nw].tolist()
-            if not money:
-                known.dashed = True
-                made = record(scope, window, as_of, counts, NO_CURRENCY, (0, 0), provenance)
-                yield made.key, made
-            elif known.dashed:
-                yield record_key(scope, window, as_of, NO_CURRENCY), None
-            for currency in money:
-                made = record(
-                    scope, window, as_of, counts, currency, known.lanes[currency][i, w::nw].tolist(), provenance
-                )
+            for currency in currencies:
+                money = known.lanes[currency][i, w::nw].tolist()[:PAID_LINES] if currency in known.lanes else (0, 0)
+                made = record(scope, window, as_of, counts, currency, money, provenance)
                 yield made.key, made
 
     def series(self, scope: str, currency: str, first_day: int, last_day: int) -> NDArray[np.int64]:
@@ -223,8 +227,8 @@ class Aggregate:
         return self._scopes[scope].first
 
     def currencies(self, scope: str) -> list[str]:
-        """The currencies of a scope, ascending."""
-        return sorted(currency for currency in self._scopes[scope].lanes if currency)
+        """The currencies of a scope's counted lines, ascending."""
+        return self._scopes[scope].currencies()
 
     def _set_page(self, scope: _Scope, partition: int, number: int, page: Page) -> None:
         first = number << PAGE_SHIFT

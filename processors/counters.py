@@ -1,7 +1,7 @@
 """Window counters for every end date T, kept as differences over T (docs/concepts/ranges.md).
 
 A **row** belongs to a scope. Its counts row holds S, S_existing, B, B_existing, items and purchase days; each currency in
-which the scope has money adds a money row with GMV and GMV_existing. For window w,
+which the scope has counted lines adds a money row with GMV, GMV_existing and their number. For window w,
 
     value(w, T) = base[w] + Σ differences[w][t] for floor <= t <= T
 
@@ -20,8 +20,8 @@ from processors.names import mixed
 from processors.pool import grown, reserve
 
 S, S_EXISTING, B, B_EXISTING, ITEMS, BUYER_DAYS = range(6)
-GMV, GMV_EXISTING = range(2)
-N_COUNTS, N_MONEY = 6, 2
+GMV, GMV_EXISTING, PAID_LINES = range(3)
+N_COUNTS, N_MONEY = 6, 3
 
 PAGE_SHIFT = 3
 PAGE_DAYS = 1 << PAGE_SHIFT
@@ -266,6 +266,21 @@ def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArr
         if t >= first:
             for k in range(n * nw):
                 out[t - first, k // nw, k % nw] = total[k]
+
+
+@njit(cache=True, nogil=True)
+def has_lines(c: Counters, money: int) -> bool:
+    """Whether a money row counts a line at any T from the floor on."""
+    nw = len(c.windows)
+    if c.base[money, PAID_LINES * nw + nw - 1] != 0:
+        return True
+    for slot in range(c.table.shape[1]):
+        at = np.int64(c.table[money, slot]) * _UNIT
+        if at != 0:
+            for day in range(PAGE_DAYS):
+                if c.words[at + (day * N_MONEY + PAID_LINES) * nw + nw - 1] != 0:
+                    return True
+    return False
 
 
 @njit(cache=True, nogil=True)

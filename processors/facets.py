@@ -22,7 +22,7 @@ from processors.decode.columns import (
     Decoded,
 )
 from processors.fold import Facets
-from processors.names import OTHER, Names, Table, intern, mixed
+from processors.names import OTHER, Names, intern_column, mixed
 from processors.pool import PoolError, grown, reserve
 
 DICTIONARIES = ("shop", "item", "category", "brand", "channel", "currency")
@@ -99,21 +99,17 @@ def _rehash_products(p: Products, slots: NDArray[np.int32]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def intern_batch(
-    buffer: NDArray[np.uint8], spans: NDArray[np.int32], users: Table, shops: Table, items: Table, categories: Table,
-    brands: Table, channels: Table, currencies: Table, products: Products, out: Interned,
-) -> None:
-    """Number every name of a batch; an absent one (length 0) is 0."""
-    for i in range(len(spans)):
-        s = spans[i]
-        out.user[i] = intern(users, buffer, s[USER_ID, 0], s[USER_ID, 1])
-        out.shop[i] = intern(shops, buffer, s[SHOP_ID, 0], s[SHOP_ID, 1])
-        item = intern(items, buffer, s[ITEM_ID, 0], s[ITEM_ID, 1]) if s[ITEM_ID, 1] > 0 else 0
-        category = intern(categories, buffer, s[CATEGORY_ID, 0], s[CATEGORY_ID, 1]) if s[CATEGORY_ID, 1] > 0 else 0
-        brand = intern(brands, buffer, s[BRAND_ID, 0], s[BRAND_ID, 1]) if s[BRAND_ID, 1] > 0 else 0
-        out.product[i] = intern_product(products, item, category, brand)
-        out.channel[i] = intern(channels, buffer, s[CHANNEL, 0], s[CHANNEL, 1]) if s[CHANNEL, 1] > 0 else 0
-        out.currency[i] = intern(currencies, buffer, s[CURRENCY, 0], s[CURRENCY, 1]) if s[CURRENCY, 1] > 0 else 0
+def intern_triples(
+    p: Products, item: NDArray[np.int32], category: NDArray[np.int32], brand: NDArray[np.int32], out: NDArray[np.int32]
+) -> int:
+    """Number the product of every event; the first loop brings slots into the cache (see `names.intern_column`)."""
+    mask = len(p.slots) - 1
+    total = np.int64(0)
+    for i in range(len(out)):
+        total += p.triple[p.slots[_product_hash(item[i], category[i], brand[i]) & mask], 0]
+    for i in range(len(out)):
+        out[i] = intern_product(p, item[i], category[i], brand[i])
+    return total
 
 
 class Dictionaries:
@@ -172,12 +168,13 @@ class Dictionaries:
             if sizes[column]:
                 self.named(kind).make_room(n, sizes[column])
         self._room_for_products(n)
-        out = Interned(*(np.zeros(n, np.int32) for _ in range(5)))
-        intern_batch(
-            decoded.buffer, spans, self.users.table, self.shop.table, self.item.table, self.category.table,
-            self.brand.table, self.channel.table, self.currency.table, self.products, out,
-        )
-        return out
+        column = {kind: np.zeros(n, np.int32) for kind in ("user", *DICTIONARIES, "product")}
+        intern_column(self.users.table, decoded.buffer, spans, USER_ID, column["user"])
+        for kind, field in zip(DICTIONARIES, _COLUMNS, strict=True):
+            if sizes[field]:
+                intern_column(self.named(kind).table, decoded.buffer, spans, field, column[kind])
+        intern_triples(self.products, column["item"], column["category"], column["brand"], column["product"])
+        return Interned(column["user"], column["shop"], column["product"], column["channel"], column["currency"])
 
     @property
     def facets(self) -> Facets:

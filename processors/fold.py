@@ -29,6 +29,7 @@ from processors.counters import (
     MARKET,
     MARKET_CATEGORY,
     N_KINDS,
+    PAID_LINES,
     S_EXISTING,
     SHOP,
     SHOP_BRAND,
@@ -477,6 +478,9 @@ def count_line(
                 k = split(ops, k, money, GMV, w, windows, day, day + window - 1, amount_1 - amount_0, days, n)
             if quantity_1 != quantity_0:
                 k = emit(ops, k, row, ITEMS * nw + w, day, day + window - 1, quantity_1 - quantity_0)
+            if (quantity_1 > 0) != (quantity_0 > 0):
+                v = np.int64(quantity_1 > 0) - np.int64(quantity_0 > 0)
+                k = emit(ops, k, money, PAID_LINES * nw + w, day, day + window - 1, v)
             if sign == 0:
                 continue
             first, last = newly_covered(day, before, after, window)
@@ -626,6 +630,22 @@ def fold_refund(
 
 
 @njit(cache=True, nogil=True)
+def fetch_ledgers(arena: Arena, user: NDArray[np.int32]) -> int:
+    """Bring the users' lines and the ends of their cells into the cache.
+
+    In the fold each miss would be waited for in turn; loads that depend on nothing overlap. The sum only keeps the
+    compiler from dropping them.
+    """
+    total = np.int64(0)
+    for i in range(len(user)):
+        total += arena.users[user[i], N_LISTS + CELLS]
+    for i in range(len(user)):
+        u = user[i]
+        total += arena.words[arena.users[u, CELLS] + 2 * arena.users[u, N_LISTS + CELLS]]
+    return total
+
+
+@njit(cache=True, nogil=True)
 def fold_batch(
     c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, zones: ZoneArrays, shop_zone: NDArray[np.int32],
     b: Batch, first: int, mask: int, marks: NDArray[np.int64],
@@ -636,6 +656,7 @@ def fold_batch(
     and the last day with data.
     """
     arena = ledger.arena
+    fetch_ledgers(arena, b.user)
     k = 0
     for i in range(first, len(b.user)):
         user = np.int64(b.user[i])

@@ -1,12 +1,14 @@
 """Where compiled kernels are kept, so that a worker need not compile when it starts.
 
 numba looks only at the file of a cached kernel, but a kernel holds the code of all that it calls. So the cache lies in a
-folder named after the content of every source file of this package: whatever changes, nothing stale is ever run.
+folder named after everything that kernels are made of: whatever of it changes, nothing stale is ever run.
 """
 
+import ast
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numba
@@ -16,11 +18,31 @@ _PREFIX = "kernels-"
 
 
 def fingerprint() -> str:
-    """A word for the content of all source files of the package, and the version of the compiler."""
+    """A word for all kernels, the constants and tuples that they use, and the compiler's version; comments do not count."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        text = path.read_text(encoding="utf-8")
+        if "njit" in text:
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+            for node in _ingredients(ast.parse(text)):
+                digest.update(ast.dump(node).encode())
     return digest.hexdigest()
+
+
+def _ingredients(module: ast.Module) -> Iterator[ast.stmt]:
+    """Kernels, constants and named tuples of a module, without their docstrings."""
+    for node in module.body:
+        is_kernel = isinstance(node, ast.FunctionDef) and any("njit" in ast.dump(one) for one in node.decorator_list)
+        is_tuple = isinstance(node, ast.ClassDef) and any("NamedTuple" in ast.dump(base) for base in node.bases)
+        if is_kernel or is_tuple:
+            node.body = [one for one in node.body if not _is_text(one)]
+            yield node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            yield node
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def use_cache() -> None:

@@ -166,7 +166,7 @@ class Page(NamedTuple):
         return out
 
 
-EMPTY_PAGE = Page(0, np.zeros(0, np.uint8), {})
+EMPTY_PAGE = Page(0, np.frombuffer(b"\0", np.uint8), {})
 
 
 def decode_page(value: bytes | None, windows: int) -> Page:

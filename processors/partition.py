@@ -25,6 +25,7 @@ from processors.counters import (
     N_KINDS,
     N_MONEY,
     PAGE_DAYS,
+    PAID_LINES,
     SHOP,
     SHOP_BRAND,
     SHOP_CATEGORY,
@@ -35,6 +36,7 @@ from processors.counters import (
     dirty_count,
     find_row,
     floor_day,
+    has_lines,
     new_counters,
     raise_floor,
     read_series,
@@ -193,6 +195,7 @@ class Partition:
         """Join a batch of events. Idempotent; the order of events and the cuts between batches change nothing."""
         if not len(decoded):
             return
+        decoded.buffer = _frozen(decoded.buffer)
         names = self.dictionaries.intern(decoded)
         self._count_overflow(names)
         self._zone_new_shops()
@@ -322,14 +325,14 @@ class Partition:
     # ------------------------------------------------------------------ reading
 
     def scopes(self) -> Iterator[tuple[Scope, list[str]]]:
-        """All scopes with a row, and the currencies in which each has money."""
+        """All scopes with a row, and the currencies of its counted lines."""
         rows = self._counters.rows
         for row in range(1, row_count(self._counters)):
             if rows.parent[row] == row:
                 yield self._scope_of(row), self._currencies(row)
 
     def currencies(self, scope: Scope) -> list[str]:
-        """The currencies in which a scope has (or had) money, ascending."""
+        """The currencies of a scope's counted lines, ascending."""
         row = self._row_of(scope)
         return self._currencies(row) if row else []
 
@@ -346,7 +349,7 @@ class Partition:
             money = int(rows.next_money[row])
             while money and rows.key[money] != number:
                 money = int(rows.next_money[money])
-        return self._series(money, N_MONEY, first_day, last_day)
+        return self._series(money, N_MONEY, first_day, last_day)[:, :PAID_LINES]
 
     def zone_of_shop(self, shop: str) -> str:
         """The zone in which a shop's dates are taken; the default zone for a shop without events."""
@@ -497,7 +500,8 @@ class Partition:
         rows, found = self._counters.rows, []
         money = int(rows.next_money[row])
         while money:
-            found.append(self.dictionaries.currency.name(int(rows.key[money])).decode())
+            if has_lines(self._counters, money):
+                found.append(self.dictionaries.currency.name(int(rows.key[money])).decode())
             money = int(rows.next_money[money])
         return sorted(found)
 
@@ -518,6 +522,13 @@ def _kind_of(scope: Scope) -> int:
     if scope.kind == "channel":
         return SHOP_CHANNEL_2 if "/" in scope.value else SHOP_CHANNEL_1
     return {"": SHOP, "category": SHOP_CATEGORY, "item": SHOP_ITEM, "brand": SHOP_BRAND}[scope.kind]
+
+
+def _frozen(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A view that cannot be written: kernels are compiled for one kind of array only."""
+    view = buffer.view()
+    view.flags.writeable = False
+    return view
 
 
 def _cut(room: Records, n: int) -> Iterable[tuple[bytes, bytes | None]]:

@@ -1,0 +1,190 @@
+"""Figures counted the simple way: the users of a period are listed and compared, one scope, window and date at a time.
+
+Nothing here is incremental, and nothing is shared with the range counters: it is what a running system is held to
+(definitions §3). P = [T - W + 1, T]; a user is existing if they bought in the 365 dates before P.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from processors.calendar import date_of
+from processors.evidence import (
+    AMOUNT,
+    BRAND,
+    CATEGORY,
+    CHANNEL_NAME,
+    DAY,
+    ITEM,
+    MONEY,
+    QUANTITY,
+    SHOP,
+    USER,
+    Array,
+    Evidence,
+)
+from processors.figures import Provenance, record
+from schemas.factors import NO_CURRENCY, FactorRecord
+from schemas.scopes import Scope
+
+LOOKBACK_DAYS = 365
+PLACES: dict[str, tuple[bool, str]] = {
+    "shop": (True, ""),
+    "category": (True, "category"),
+    "item": (True, "item"),
+    "brand": (True, "brand"),
+    "channel": (True, "channel"),
+    "market": (False, ""),
+    "market-category": (False, "category"),
+    "brand-wide": (False, "brand"),
+}
+"""Word for a kind of scopes → (within a shop, crossed with)."""
+PROVENANCE_FIELDS = frozenset({"history_from", "complete_through", "computed_at"})
+"""What a record says about itself; no figure."""
+_COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
+_NOTHING = Provenance()
+
+
+class _Seen(NamedTuple):
+    """All that happened in one scope, in the order of days."""
+
+    active: Array
+    """[n, 2] day, user; each once."""
+    bought: Array
+    """[m, 2] day, user; each once."""
+    paid: Array
+    """[k, 5] day, user, currency, amount, quantity; added up by the first three."""
+
+
+class Recount:
+    """Answers for any scope, window and date from all the evidence."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._numbers = evidence.numbers
+        self._cells, self._lines = evidence.cells, evidence.lines
+        self._indices: dict[tuple[bool, str], dict[tuple[int, int], tuple[Array, Array]]] = {}
+        self._seen: tuple[Scope, _Seen] | None = None
+
+    def scopes(self, words: Sequence[str]) -> Iterator[Scope]:
+        """Every scope of these kinds in which anything happened."""
+        shops = self._numbers.names("shop")
+        for word in words:
+            is_in_shop, cross = PLACES[word]
+            index = self._index(is_in_shop=is_in_shop, cross=cross)
+            values = self._numbers.names(cross) if cross else [""]
+            for shop, value in index:
+                yield Scope(shops[shop] if is_in_shop else None, cross, values[value])
+
+    def last_day(self, scope: Scope) -> int:
+        """The last day on which anybody was active in the scope; 0 without one."""
+        active = self._look(scope).active
+        return int(active[-1, 0]) if len(active) else 0
+
+    def records(self, scope: Scope, window_days: int, day: int) -> list[FactorRecord]:
+        """The records of one scope and period: one for each currency of the scope, "-" without; [] for zeros."""
+        seen = self._look(scope)
+        first = day - window_days + 1
+        active, bought = _users(seen.active, first, day), _users(seen.bought, first, day)
+        existing = _users(seen.bought, first - LOOKBACK_DAYS, first - 1)
+        paid = _between(seen.paid, first, day)
+        by_existing = np.isin(paid[:, 1], existing)
+        counts = [
+            len(active),
+            len(np.intersect1d(active, existing)),
+            len(bought),
+            len(np.intersect1d(bought, existing)),
+            int(paid[:, 4].sum()),
+            len(_between(seen.bought, first, day)),
+        ]
+        if not any(counts):
+            return []
+        money: dict[str, tuple[int, int]] = {}
+        names = self._numbers.names("currency")
+        for currency in np.unique(seen.paid[:, 2]).tolist():
+            own = paid[:, 2] == currency
+            money[names[currency]] = int(paid[own, 3].sum()), int(paid[own & by_existing, 3].sum())
+        as_of = date_of(day).isoformat()
+        return [
+            record(scope.name, window_days, as_of, counts, currency, amounts, _NOTHING)
+            for currency, amounts in sorted((money or {NO_CURRENCY: (0, 0)}).items())
+        ]
+
+    def _look(self, scope: Scope) -> _Seen:
+        """What happened in a scope; the last one asked for is kept."""
+        if self._seen is None or self._seen[0] != scope:
+            shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
+            value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0
+            empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
+            found = empty
+            if shop is not None and value is not None:
+                index = self._index(is_in_shop=scope.shop is not None, cross=scope.kind)
+                found = index.get((shop, value), empty)
+            self._seen = scope, _seen(self._cells[found[0]], self._lines[found[1]])
+        return self._seen[1]
+
+    def _index(self, *, is_in_shop: bool, cross: str) -> dict[tuple[int, int], tuple[Array, Array]]:
+        """(shop, value) → rows of cells, rows of lines; made when first asked for."""
+        known = self._indices.get((is_in_shop, cross))
+        if known is None:
+            cells = self._rows(self._cells, is_in_shop=is_in_shop, cross=cross)
+            lines = self._rows(self._lines, is_in_shop=is_in_shop, cross=cross)
+            none = np.zeros(0, np.int64)
+            known = {key: (cells.get(key, none), lines.get(key, none)) for key in cells.keys() | lines.keys()}
+            self._indices[is_in_shop, cross] = known
+        return known
+
+    def _rows(self, facts: Array, *, is_in_shop: bool, cross: str) -> dict[tuple[int, int], Array]:
+        """(shop, value) → rows of facts. A channel of two levels counts in both; what names no value in none."""
+        rows = np.arange(len(facts))
+        values = facts[:, _COLUMN[cross]] if cross else np.zeros(len(facts), np.int64)
+        if cross == "channel":
+            first_level = self._first_levels()[values]
+            is_second = first_level != values
+            rows, values = np.concatenate([rows, rows[is_second]]), np.concatenate([values, first_level[is_second]])
+        if cross:
+            rows, values = rows[values != 0], values[values != 0]
+        shops = facts[rows, SHOP] if is_in_shop else np.zeros(len(rows), np.int64)
+        order = np.lexsort((values, shops))
+        keys, starts = np.unique(np.stack([shops[order], values[order]], axis=1), axis=0, return_index=True)
+        parts = np.split(rows[order], starts[1:])
+        return {(shop, value): part for (shop, value), part in zip(keys.tolist(), parts, strict=True)}
+
+    def _first_levels(self) -> Array:
+        """Number of a channel → number of its first level."""
+        numbers = self._numbers
+        return np.array([numbers.of("channel", name.split("/")[0]) for name in numbers.names("channel")], np.int64)
+
+
+def _seen(cells: Array, lines: Array) -> _Seen:
+    keys, inverse = np.unique(lines[:, [DAY, USER, MONEY]], axis=0, return_inverse=True)
+    sums = np.zeros((len(keys), 2), np.int64)
+    np.add.at(sums, inverse.reshape(-1), lines[:, [AMOUNT, QUANTITY]])
+    return _Seen(
+        np.unique(cells[:, [DAY, USER]], axis=0),
+        np.unique(lines[:, [DAY, USER]], axis=0),
+        np.concatenate([keys, sums], axis=1),
+    )
+
+
+def _between(rows: Array, first_day: int, last_day: int) -> Array:
+    """Rows whose day, their first column, lies in first … last."""
+    return rows[np.searchsorted(rows[:, 0], first_day) : np.searchsorted(rows[:, 0], last_day, "right")]
+
+
+def _users(rows: Array, first_day: int, last_day: int) -> Array:
+    """The different users of those rows."""
+    return np.unique(_between(rows, first_day, last_day)[:, 1])
+
+
+def unlike(expected: FactorRecord | None, found: FactorRecord | None) -> list[str]:
+    """In what two records of one key differ, in words; [] where all figures are the same."""
+    if expected is None or found is None:
+        one = expected or found
+        return [] if one is None or not (one.s or one.b) else ["missing" if found is None else "should not be there"]
+    return [
+        f"{name} is {there!r}, should be {should!r}"
+        for name in expected.__struct_fields__
+        if name not in PROVENANCE_FIELDS
+        and (there := getattr(found, name)) != (should := getattr(expected, name))
+    ]
