@@ -1,7 +1,7 @@
 """Everything that is known, in plain form: who was active where, and what was bought (docs/concepts/ledger.md).
 
-This is what a recount starts from. It is made either of the durable ledgers, the newest changelog record of each key, or
-of the accepted events themselves, and shares no code with the fold: segments are cut by hand, versions and refunds are
+This is what a recount starts from. It is made either of the durable ledgers, the newest changelog record of each key,
+or of the accepted events themselves, and shares no code with the fold: segments are cut by hand, versions and refunds are
 joined in dictionaries. Names are numbered over all partitions; users are never compared across them.
 """
 

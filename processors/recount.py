@@ -40,8 +40,6 @@ PLACES: dict[str, tuple[bool, str]] = {
     "brand-wide": (False, "brand"),
 }
 """Word for a kind of scopes → (within a shop, crossed with)."""
-PROVENANCE_FIELDS = frozenset({"history_from", "complete_through", "computed_at"})
-"""What a record says about itself; no figure."""
 _COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
 _NOTHING = Provenance()
 
@@ -175,16 +173,3 @@ def _between(rows: Array, first_day: int, last_day: int) -> Array:
 def _users(rows: Array, first_day: int, last_day: int) -> Array:
     """The different users of those rows."""
     return np.unique(_between(rows, first_day, last_day)[:, 1])
-
-
-def unlike(expected: FactorRecord | None, found: FactorRecord | None) -> list[str]:
-    """In what two records of one key differ, in words; [] where all figures are the same."""
-    if expected is None or found is None:
-        one = expected or found
-        return [] if one is None or not (one.s or one.b) else ["missing" if found is None else "should not be there"]
-    return [
-        f"{name} is {there!r}, should be {should!r}"
-        for name in expected.__struct_fields__
-        if name not in PROVENANCE_FIELDS
-        and (there := getattr(found, name)) != (should := getattr(expected, name))
-    ]

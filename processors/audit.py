@@ -1,0 +1,108 @@
+"""What a running system shows, held to a recount: every difference, in words. Pure; the reading is done elsewhere.
+
+Figures are shown in three places: records in the topic, the newest of them in the serving store, and total pages in the
+store, of which any past date is read. Dates before the horizon are not kept up and so not compared.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from processors.calendar import date_of
+from processors.figures import Provenance
+from processors.figures import records as records_of
+from processors.pages import PageError, currencies_of, total_series
+from processors.recount import Recount
+from schemas.factors import FactorRecord, record_key
+from schemas.scopes import Scope
+
+LIVE: Final = "factors.live"
+STORE: Final = "store"
+PAGES: Final = "store pages"
+PROVENANCE_FIELDS: Final = frozenset({"history_from", "complete_through", "computed_at"})
+"""What a record says about itself; no figure."""
+
+Shown = dict[tuple[int, int, str], FactorRecord]
+"""(day, window, currency) → the record that is shown of a scope."""
+
+
+class Difference(NamedTuple):
+    """Something that is shown otherwise than it should be."""
+
+    place: str
+    key: str
+    text: str
+
+
+def audit_live(
+    recount: Recount, scope: Scope, shown: Shown, days: Iterable[int], windows: Sequence[int]
+) -> Iterator[Difference]:
+    """Differences of a scope's records of these days. All of them must be there; rows of zeros may be."""
+    expected = {
+        (day, record.window_days, record.currency): record
+        for day in days
+        for window in windows
+        for record in recount.records(scope, window, day)
+    }
+    asked = set(days)
+    for place in sorted(expected.keys() | {place for place in shown if place[0] in asked}):
+        day, window, currency = place
+        if window in windows:
+            text = unlike(expected.get(place), shown.get(place))
+            if text:
+                yield Difference(
+                    LIVE, record_key(scope.name, window, date_of(day).isoformat(), currency), "; ".join(text)
+                )
+
+
+def audit_store(scope: str, shown: Shown, stored: Sequence[FactorRecord], today: int) -> Iterator[Difference]:
+    """Differences between the newest records of a scope in the store and those in the topic."""
+    newest: dict[tuple[int, str], FactorRecord] = {}
+    for (_, window, currency), record in sorted(shown.items()):
+        if record.s or record.b:
+            newest[window, currency] = record
+    there = {(record.window_days, record.currency): record for record in stored}
+    date = date_of(today).isoformat()
+    for window, currency in sorted(newest.keys() | there.keys()):
+        expected, found = newest.get((window, currency)), there.get((window, currency))
+        if found is None and expected is not None and expected.as_of != date:
+            continue  # all zero today, and nothing older has to be there
+        as_of = (found or expected or FactorRecord(scope=scope, as_of=date, window_days=window)).as_of
+        text = unlike(expected, found)
+        if text:
+            yield Difference(STORE, record_key(scope, window, as_of, currency), "; ".join(text))
+
+
+def audit_pages(
+    recount: Recount, scope: Scope, pages: Mapping[int, bytes], days: Sequence[int], windows: Sequence[int]
+) -> Iterator[Difference]:
+    """Differences of a scope's total pages for these days, which are ascending."""
+    found: dict[tuple[int, int, str], FactorRecord] = {}
+    try:
+        known = dict(sorted(pages.items()))
+        first, counts = total_series(known, len(windows), "", days[-1])
+        money = {
+            c: total_series(known, len(windows), c, days[-1])[1] for c in currencies_of(known.values(), len(windows))
+        }
+    except PageError as error:
+        yield Difference(PAGES, scope.name, str(error))
+        return
+    for day in days:
+        if day >= first and len(counts):
+            at = slice(day - first, day - first + 1)
+            amounts = {currency: series[at] for currency, series in money.items()}
+            for record in records_of(scope.name, windows, day, counts[at], amounts, Provenance()):
+                found[day, record.window_days, record.currency] = record
+    for difference in audit_live(recount, scope, found, days, windows):
+        yield difference._replace(place=PAGES)
+
+
+def unlike(expected: FactorRecord | None, found: FactorRecord | None) -> list[str]:
+    """In what two records of one key differ, in words; [] where all figures are the same."""
+    if expected is None or found is None:
+        one = expected or found
+        return [] if one is None or not (one.s or one.b) else ["missing" if found is None else "should not be there"]
+    return [
+        f"{name} is {there!r}, should be {should!r}"
+        for name in expected.__struct_fields__
+        if name not in PROVENANCE_FIELDS and (there := getattr(found, name)) != (should := getattr(expected, name))
+    ]

@@ -1,0 +1,113 @@
+"""The recount by which a running system is verified agrees with the brute force of the tests, from either source."""
+
+import random
+
+import numpy as np
+import pytest
+
+from processors.audit import unlike
+from processors.calendar import Zones, day_of
+from processors.evidence import Evidence
+from processors.recount import Recount
+from schemas.durable import DurableError
+from schemas.factors import FactorRecord
+from schemas.scopes import parse
+from tests.core import EVERYTHING, dates_around, decoded, fold_into, new_partition, oracle_of, today_of
+from tests.events import encode, purchase, refund, view
+from tests.streams import ALL_WORDS, WINDOWS, ZONES, seeded_stream
+
+PARTITIONS = 3
+
+
+def by_user(values):
+    """The values in three partitions."""
+    parts = [[] for _ in range(PARTITIONS)]
+    for value in values:
+        parts[sum(value[value.index(b'"user_id":"') :][11:15]) % PARTITIONS].append(value)
+    return parts
+
+
+def from_events(parts):
+    zones, evidence = Zones(), Evidence()
+    for number, values in enumerate(parts):
+        batches = [decoded(values[i : i + 100]) for i in range(0, len(values), 100)]
+        evidence.put_events(number, batches, lambda shop, ms: zones.day_at(ZONES.get(shop, "Asia/Shanghai"), ms))
+    return evidence
+
+
+def records_of(values, today):
+    """The changelog of a partition that has taken in the values in three batches; newest record of each key."""
+    partition = new_partition(today, EVERYTHING)
+    newest = {}
+    for i in range(3):
+        fold_into(partition, values[i::3])
+        newest |= dict(partition.take_records())
+    return {key: value for key, value in newest.items() if value is not None}
+
+
+def from_ledgers(parts, today):
+    evidence = Evidence()
+    for number, values in enumerate(parts):
+        evidence.put_ledgers(number, records_of(values, today))
+    return evidence
+
+
+@pytest.mark.parametrize("source", ["events", "ledgers"])
+def test_a_recount_is_the_brute_force(source):
+    values = seeded_stream(5, 2_000, users=60, shops=4)
+    oracle, rng = oracle_of(values), random.Random(1)
+    parts = by_user(values)
+    recount = Recount(from_events(parts) if source == "events" else from_ledgers(parts, today_of(oracle)))
+    scopes = oracle.scopes(*ALL_WORDS)
+    assert sorted(scope.name for scope in recount.scopes(sorted(ALL_WORDS))) == scopes
+    first, last = dates_around(oracle)
+    compared = 0
+    for scope in ["market", "shop=s1", *rng.sample(scopes, 30)]:
+        for _ in range(6):
+            date = first + (last - first) * rng.random()
+            for window_days in WINDOWS:
+                told = {r.currency: r for r in recount.records(parse(scope), window_days, day_of(date))}
+                expected = {r["currency"]: r for r in oracle.records(scope, window_days, date) if r["s"] or r["b"]}
+                assert told.keys() <= expected.keys()
+                for currency, record in expected.items():
+                    compared += 1
+                    got = {name: getattr(told[currency], name) for name in record if name != "kind"}
+                    assert got == {name: value for name, value in record.items() if name != "kind"}
+    assert compared > 300
+
+
+def test_evidence_of_ledgers_is_that_of_the_events():
+    values = [
+        encode(made)
+        for made in (
+            view("u1", day=1, item_id="i1", category_id="c|1", channel="organic/search"),
+            purchase("u1", day=2, order="o1", amount=100, quantity=2),
+            purchase("u1", day=3, order="o1", amount=90, quantity=2),
+            refund("u1", day=40, order="o1", quantity=1),
+            purchase("u2", day=2, order="o2", currency="USD"),
+            refund("u2", day=2, order="o2"),
+        )
+    ]
+    today = today_of(oracle_of(values))
+    for evidence in (from_events([values]), from_ledgers([values], today)):
+        recount = Recount(evidence)
+        (record,) = recount.records(parse("shop=s1"), 7, day_of(today) - 37)
+        assert (record.s, record.b, record.items, record.gmv_minor, record.currency) == (2, 1, 1, 90, "CNY")
+        assert len(np.unique(evidence.lines[:, 0])) == 1
+
+
+def test_a_segment_that_has_been_damaged_is_told():
+    records = records_of([encode(view("u1"))], today_of(oracle_of([encode(view("u1"))])))
+    key = next(key for key in records if key.startswith(b"L"))
+    records[key] = records[key][:-9] + b"\xff" + records[key][-8:]
+    with pytest.raises(DurableError, match="wrong checksum"):
+        Evidence().put_ledgers(0, records)
+
+
+def test_records_that_differ_are_told_in_words():
+    one = FactorRecord(scope="market", as_of="2026-03-01", window_days=1, s=2, computed_at="then")
+    other = FactorRecord(scope="market", as_of="2026-03-01", window_days=1, s=3, computed_at="now")
+    assert unlike(one, other) == ["s is 3, should be 2"]
+    assert unlike(one, None) == ["missing"]
+    assert unlike(None, one) == ["should not be there"]
+    assert unlike(None, FactorRecord(scope="market", as_of="2026-03-01", window_days=1)) == []
