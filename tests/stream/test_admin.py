@@ -1,16 +1,11 @@
 """What is not as the registry says is found, and told apart from what an operator may choose."""
 
-import warnings
 from dataclasses import replace
 
 import pytest
 
-with warnings.catch_warnings():
-    # kafka-python 3.0 reads its schemas by a deprecated call while it is imported, and only then.
-    warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
-    from stream.admin import TopicState, differences
-
 from schemas.topics import registry
+from stream.admin import TopicState, differences
 
 TOPICS = registry(partitions=8, application_id="mine")
 EVENTS, CLOCK = TOPICS[0], TOPICS[-1]
