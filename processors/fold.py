@@ -136,6 +136,9 @@ class Scratch(NamedTuple):
     """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
 
 
+# numba compiles a function once more for every literal that it is called with: kernels hand on variables of one type.
+LIVE, FROM_THE_LEFT = np.int64(1), np.int64(0)
+"""Whether what lies to the right of a fact (later in the sorted list) is there already."""
 OPERATIONS_AT_A_TIME = 1 << 14
 """Operations are applied when so many have gathered, while they are still in the cache."""
 
@@ -289,7 +292,7 @@ def purchase_days(
 
 @njit(cache=True, nogil=True, inline="always")
 def neighbours(
-    arena: Arena, facets: Facets, user: int, position: int, mask: int, forward: bool,
+    arena: Arena, facets: Facets, user: int, position: int, mask: int, forward: int,
     before: NDArray[np.int64], after: NDArray[np.int64],
 ) -> int:
     """For the cell at a position: per kind of scope in `mask` the previous and next active day (within 364 days).
@@ -346,7 +349,7 @@ def neighbours(
 
 @njit(cache=True, nogil=True)
 def count_active(
-    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, user: int, position: int, mask: int, forward: bool
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, user: int, position: int, mask: int, forward: int
 ) -> int:
     """A cell has come (or, with forward = False, is counted again from the left): S and S_existing of its scopes.
 
@@ -369,13 +372,13 @@ def count_active(
             row = row_for(c.rows, c.control, facets, kind, word0, product)
             n = 0
             if lines > 0:
-                n, _ = purchase_days(arena, facets, user, lines, 1 << kind, word0, product, -1, scratch.day)
+                n, _ = purchase_days(arena, facets, user, lines, 1 << kind, word0, product, np.int64(-1), scratch.day)
             for w in range(len(windows)):
                 first, last = newly_covered(day, before[kind], after[kind], windows[w])
                 if n == 0:
                     k = emit(scratch.ops, k, row, S * len(windows) + w, first, last, 1)
                 else:
-                    k = split(scratch.ops, k, row, S, w, windows, first, last, 1, scratch.day, n)
+                    k = split(scratch.ops, k, row, np.int64(S), w, windows, first, last, np.int64(1), scratch.day, n)
         fresh >>= 1
         kind += 1
     return k
@@ -438,7 +441,7 @@ def move_class(
 @njit(cache=True, nogil=True)
 def count_line(
     c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int,
-    user: int, line: int, mask: int, amount_0: int, quantity_0: int, amount_1: int, quantity_1: int, forward: bool,
+    user: int, line: int, mask: int, amount_0: int, quantity_0: int, amount_1: int, quantity_1: int, forward: int,
 ) -> int:
     """A line's counted (amount, quantity) goes from 0 to 1 in all its scopes; it is a purchase while its quantity is > 0.
 
@@ -463,7 +466,7 @@ def count_line(
         row = row_for(c.rows, c.control, facets, kind, word0, product)
         money = money_row(c.rows, c.control, row, currency)
         n, other = purchase_days(arena, facets, user, upto, 1 << kind, word0, product, line, days)
-        sign = 0 if other else np.int64(quantity_1 > 0) - np.int64(quantity_0 > 0)
+        sign = np.int64(0) if other else np.int64(quantity_1 > 0) - np.int64(quantity_0 > 0)
         before = np.int64(NEVER_BEFORE)
         after = np.int64(NEVER_AFTER)
         for i in range(n):
@@ -475,7 +478,7 @@ def count_line(
         for w in range(nw):
             window = windows[w]
             if amount_1 != amount_0:
-                k = split(ops, k, money, GMV, w, windows, day, day + window - 1, amount_1 - amount_0, days, n)
+                k = split(ops, k, money, np.int64(GMV), w, windows, day, day + window - 1, amount_1 - amount_0, days, n)
             if quantity_1 != quantity_0:
                 k = emit(ops, k, row, ITEMS * nw + w, day, day + window - 1, quantity_1 - quantity_0)
             if (quantity_1 > 0) != (quantity_0 > 0):
@@ -484,7 +487,7 @@ def count_line(
             if sign == 0:
                 continue
             first, last = newly_covered(day, before, after, window)
-            k = split(ops, k, row, B, w, windows, first, last, sign, days, n)
+            k = split(ops, k, row, np.int64(B), w, windows, first, last, sign, days, n)
             k = emit(ops, k, row, BUYER_DAYS * nw + w, day, day + window - 1, sign)
             if forward:
                 first, last = existing_only_by(day, before, after, window)
@@ -544,7 +547,9 @@ def fold_purchase(
             return k
         touch(arena, ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
         amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
-        k = count_line(c, arena, facets, scratch, k, user, line, mask, amount, quantity, 0, 0, True)
+        k = count_line(
+            c, arena, facets, scratch, k, user, line, mask, amount, quantity, np.int64(0), np.int64(0), np.int64(LIVE)
+        )
         free_blob(ledger.blobs, words[at + L_BLOB], blob_length(words[at + L_LENGTHS]))
         close_hole(arena, user, LINES, line)
     start = arena.users[user, LINES]
@@ -564,7 +569,9 @@ def fold_purchase(
     words[at + L_NET_AMOUNT] = amount
     words[at + L_NET_QUANTITY] = quantity
     touch(arena, ledger.touched, user, word0 >> DAY_SHIFT)
-    return count_line(c, arena, facets, scratch, k, user, line, mask, 0, 0, amount, quantity, True)
+    return count_line(
+        c, arena, facets, scratch, k, user, line, mask, np.int64(0), np.int64(0), amount, quantity, np.int64(LIVE)
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -584,7 +591,9 @@ def settle_line(
     words[at + L_NET_QUANTITY] = quantity_1
     if amount_0 != amount_1 or quantity_0 != quantity_1:
         touch(arena, ledger.touched, user, words[at + L_PLACE] >> DAY_SHIFT)
-        k = count_line(c, arena, facets, scratch, k, user, line, mask, amount_0, quantity_0, amount_1, quantity_1, True)
+        k = count_line(
+            c, arena, facets, scratch, k, user, line, mask, amount_0, quantity_0, amount_1, quantity_1, np.int64(LIVE)
+        )
     return k
 
 
@@ -657,7 +666,7 @@ def fold_batch(
     """
     arena = ledger.arena
     fetch_ledgers(arena, b.user)
-    k = 0
+    k = np.int64(0)
     for i in range(first, len(b.user)):
         user = np.int64(b.user[i])
         action = b.action[i]
@@ -680,7 +689,7 @@ def fold_batch(
                 cell = word0 | (np.int64(1) << np.int64(action))
                 position = put_cell(arena, ledger.touched, user, cell, np.int64(b.product[i]))
                 if position >= 0:
-                    k = count_active(c, arena, facets, scratch, k, user, position, mask, True)
+                    k = count_active(c, arena, facets, scratch, k, user, position, mask, np.int64(LIVE))
             if action == PURCHASE and day >= marks[1]:
                 k = fold_purchase(c, ledger, facets, scratch, k, user, word0, mask, b, i)
         if k >= OPERATIONS_AT_A_TIME:
@@ -696,17 +705,20 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
 
     `scratch.day` holds the longest list of lines.
     """
-    k = 0
+    k = np.int64(0)
     for user in range(first, end):
         for position in range(arena.users[user, N_LISTS + CELLS]):
-            k = count_active(c, arena, facets, scratch, k, user, position, mask, False)
+            k = count_active(c, arena, facets, scratch, k, user, position, mask, np.int64(FROM_THE_LEFT))
         words = arena.words
         start = arena.users[user, LINES]
         for line in range(arena.users[user, N_LISTS + LINES]):
             at = start + line * 11
             if words[at + L_NET_QUANTITY] > 0:
                 amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
-                k = count_line(c, arena, facets, scratch, k, user, line, mask, 0, 0, amount, quantity, False)
+                k = count_line(
+                    c, arena, facets, scratch, k, user, line, mask, np.int64(0), np.int64(0), amount, quantity,
+                    np.int64(FROM_THE_LEFT),
+                )
         if k >= OPERATIONS_AT_A_TIME:
             apply_operations(c, scratch.ops, k)
             k = 0

@@ -208,6 +208,12 @@ class Names:
         text = np.frombuffer(name, np.uint8)
         return int(find(self.table, hash_bytes(text, 0, len(name), _SEED), text, 0, len(name))[1])
 
+    def names(self, first: int, end: int) -> list[bytes]:
+        """The bytes of the numbers first … end - 1."""
+        starts = self.table.start[first : end + 1]
+        text, at = self.table.text[starts[0] : starts[-1]].tobytes(), (starts - starts[0]).tolist()
+        return [text[at[i] : at[i + 1]] for i in range(end - first)]
+
     def name(self, number: int) -> bytes:
         """The bytes of a number."""
         first, last = self.table.start[number : number + 2]

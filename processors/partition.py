@@ -427,9 +427,9 @@ class Partition:
         for kind in DICTIONARIES:
             names, after = self.dictionaries.named(kind), self._written[kind]
             for first in range(after + 1, len(names) + 1, _BLOCK):
-                some = range(first, min(first + _BLOCK, len(names) + 1))
-                zones = [self._zone_names[n] for n in some] if kind == "shop" else []
-                yield encode_block(DictionaryBlock(kind, first, [names.name(n) for n in some], zones=zones))
+                end = min(first + _BLOCK, len(names) + 1)
+                zones = [self._zone_names[n] for n in range(first, end)] if kind == "shop" else []
+                yield encode_block(DictionaryBlock(kind, first, names.names(first, end), zones=zones))
             self._written[kind] = len(names)
         products, after = self.dictionaries.products, self._written["product"]
         count = int(products.count[0])

@@ -38,6 +38,9 @@ def warm() -> None:
             decode(values, keys, append_ms, partition=0, partitions=1, partitioner=partitioner, wall_clock=True)
         )
     partition.fold(decode(values, None, None, partition=0, partitions=1, wall_clock=False))
+    # Enough lines to let the set of known lines grow, and no refusals: other kernels, other arrays.
+    orders = [_EVENTS[1].replace(b'"o"', b'"o%d"' % n) for n in range(100)]
+    partition.fold(decode(orders, None, None, partition=0, partitions=1, wall_clock=False))
     records = list(partition.take_records())
     aggregate = Aggregate(config.windows, config.horizon_days)
     scopes = [aggregate.apply(key, value) for _, key, value in partition.take_pages(today)]

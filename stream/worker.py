@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from processors.warm import warm
 from schemas import metrics as m
 from schemas.settings import Settings
 from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, SHOPS, registry
@@ -38,10 +39,6 @@ class ConsumerProgress:
     def is_caught_up(self, partition: int) -> bool:
         """Whether all event topics of the partition have been acknowledged to their ends."""
         return all(self._app.consumer.backlog(TP(topic, partition)) == 0 for topic in EVENT_TOPICS)
-
-    def handled_before(self, topic: str, partition: int) -> int:
-        """The committed offset, 0 without one."""
-        return int(self._app.consumer.committed_offset(TP(topic, partition)) or 0)
 
 
 def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
@@ -96,6 +93,8 @@ def run(settings: Settings) -> None:
     """Run a worker until it is told to stop; does not return (exit codes: `stream.transport.exits`)."""
     logs.configure(settings.log_level, settings.log_format)
     metrics = Metrics()
+    # Kernels that are not in the cache would be compiled within the first chunk, for longer than a session lasts.
+    warm()
     with metrics.served(settings.metrics_host, settings.metrics_port) as port, tempfile.TemporaryDirectory() as folder:
         log.info("metrics are served", host=settings.metrics_host, port=port)
         app = build(settings, metrics, Path(folder) / "faust")

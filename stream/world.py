@@ -51,9 +51,6 @@ class Progress(Protocol):
     def is_caught_up(self, partition: int) -> bool:
         """Whether everything that the event topics hold of this partition has been acknowledged."""
 
-    def handled_before(self, topic: str, partition: int) -> int:
-        """The committed offset, 0 without one."""
-
 
 class World:
     """All state of a worker. `wall_ms` is the only clock that it reads."""
@@ -77,6 +74,10 @@ class World:
         self.sources: dict[int, SourcePartition] = {}
         self.pages: dict[int, PagePartition] = {}
         self._zones = Zones()
+        self._days: dict[str, int] = {}
+        """Zone → day number at `_days_at_ms`."""
+        self._days_at_ms = -1
+        self._shop_of = lru_cache(maxsize=1 << 16)(lambda scope: parse(scope).shop)
         self._taken_over_at: dict[int, float] = {}
         self._collected_at: dict[int, float] = {}
         self._oldest_append_ms: dict[int, int] = {}
@@ -183,13 +184,13 @@ class World:
         """Everything of a partition that changed, for one transaction."""
         self._collected_at[partition] = time.perf_counter()
         now_ms, source = self.now_ms(), self.sources[partition]
+        live = self._collect_figures(partition, source, now_ms)  # first: the totals say how far the figures have come
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
             caught_up=self._progress.is_caught_up(partition),
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
         )
-        live = self._collect_figures(partition, source, now_ms)
         return self._transaction(partition, changes, live)
 
     async def committed(self, partition: int) -> None:
@@ -214,8 +215,9 @@ class World:
                 self._store.put(live_key(scope), live_field(int(window), currency), value)
         for scope, number, page in pages.take_pages():
             self._store.put(pages_key(scope), str(number), page)
-        if pages.published_day > source.totals.aggregated_day:
-            source.totals.aggregated_day = pages.published_day
+        totals = source.totals
+        if (totals.aggregated_day, totals.aggregated_before) != (pages.published_day, pages.published_before):
+            totals.aggregated_day, totals.aggregated_before = pages.published_day, pages.published_before
             source.note_change()
         return live
 
@@ -237,11 +239,12 @@ class World:
 
     def _pages_of(self, partition: int) -> PagePartition:
         if partition not in self.pages:
+            totals = self.sources[partition].totals
             self.pages[partition] = PagePartition(
                 self.config.windows,
                 self.config.horizon_days,
-                handled_before=self._progress.handled_before(FACTORS_PAGES, partition),
-                published_day=self.sources[partition].totals.aggregated_day,
+                published_before=totals.aggregated_before,
+                published_day=totals.aggregated_day,
                 day_in_zone=self._day_in_zone,
             )
         return self.pages[partition]
@@ -259,9 +262,14 @@ class World:
         return latest_day(now_ms) if now_ms else 0
 
     def _day_in_zone(self, scope: str, now_ms: int) -> int:
-        shop = parse(scope).shop
-        zone = self._zone_of(shop) if shop is not None else None
-        return self._zones.day_at(zone or self._settings.default_timezone, now_ms)
+        shop = self._shop_of(scope)
+        zone = (self._zone_of(shop) if shop is not None else None) or self._settings.default_timezone
+        if now_ms != self._days_at_ms:
+            self._days.clear()
+            self._days_at_ms = now_ms
+        if zone not in self._days:
+            self._days[zone] = self._zones.day_at(zone, now_ms)
+        return self._days[zone]
 
     def _zone_of(self, shop: str) -> str | None:
         return self.shops[shop].zone if shop in self.shops else None
