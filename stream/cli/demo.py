@@ -201,8 +201,8 @@ async def _promotion(settings: Settings, scenario: Scenario, speed: float, histo
 
 def _footer(stack: LocalStack) -> str:
     return (
-        f"Ctrl-C stops everything. Beside it: smart factors market · smart dlq show · smart topics show   "
-        f"(logs in {stack.folder.logs})"
+        "Money in minor units. Ctrl-C stops everything; beside it: smart factors market · smart topics show   "
+        f"(logs: {stack.folder.logs})"
     )
 
 

@@ -141,28 +141,37 @@ _COLUMNS: Final = (
 
 
 def _table(snapshot: Snapshot) -> Table:
-    """The market first, then the shops with most money, at most SHOPS_SHOWN."""
+    """The market first, then the shops with the greatest audiences, at most SHOPS_SHOWN; a row for each currency."""
     days = snapshot.window_days
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("today" if days == 1 else f"{days} days", no_wrap=True)
+    table.add_column("to", no_wrap=True, style="dim")
     for title in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
-    market = [record for record in snapshot.records if record.scope == "market"]
-    shops = [record for record in snapshot.records if record.scope != "market"]
-    shops.sort(key=lambda record: (-record.gmv_minor, -record.s, record.scope))
-    for record in market:
-        table.add_row(*_row(record), style="bold")
-    for record in shops[:SHOPS_SHOWN]:
-        table.add_row(*_row(record))
+    by_scope: dict[str, list[FactorRecord]] = {}
+    for record in snapshot.records:
+        by_scope.setdefault(record.scope, []).append(record)
+    market = by_scope.pop("market", None)
+    shops = sorted(by_scope.values(), key=lambda records: (-records[0].s, records[0].scope))
+    for records in ([market] if market else []) + shops[:SHOPS_SHOWN]:
+        for cells in _rows(records):
+            table.add_row(*cells, style="bold" if records is market else "")
     if len(shops) > SHOPS_SHOWN:
         table.add_row(f"… {len(shops) - SHOPS_SHOWN} more", style="dim")
     return table
 
 
-def _row(record: FactorRecord) -> tuple[str, ...]:
+def _rows(records: Sequence[FactorRecord]) -> list[tuple[str, ...]]:
+    """The rows of one scope: counts once, money of each currency that there is any of."""
+    paid = [record for record in records if record.gmv_minor] or records[:1]
+    return [(_counts(record) if index == 0 else ("",) * 10) + _money(record) for index, record in enumerate(paid)]
+
+
+def _counts(record: FactorRecord) -> tuple[str, ...]:
     shop = parse(record.scope).shop
     return (
         "market" if shop is None else shop,
+        record.as_of[5:],
         f"{record.s:,}",
         f"{record.s_potential:,}",
         f"{record.s_new:,}",
@@ -171,6 +180,11 @@ def _row(record: FactorRecord) -> tuple[str, ...]:
         share(record.m),
         share(record.m_new),
         share(record.m_existing),
+    )
+
+
+def _money(record: FactorRecord) -> tuple[str, ...]:
+    return (
         money(record.art_minor),
         money(record.art_new_minor),
         money(record.art_existing_minor),

@@ -39,11 +39,24 @@ def test_the_state_of_the_system_stands_above():
     assert "complete through 23:59:55" in shown
 
 
-def test_shops_stand_by_their_money_below_the_market():
-    shops = [record(f"shop=s{number:03d}", gmv_minor=number * 1_000) for number in range(5)]
-    lines = text(snapshot(record("market", gmv_minor=1), *shops)).splitlines()
+def test_shops_stand_by_their_audience_below_the_market():
+    shops = [record(f"shop=s{number:03d}", s=number) for number in range(5)]
+    lines = text(snapshot(record("market", s=1), *shops)).splitlines()
     names = [line.split()[0] for line in lines if line.startswith(("market", "s0"))]
     assert names == ["market", "s004", "s003", "s002", "s001", "s000"]
+
+
+def test_counts_stand_once_and_money_by_currency():
+    rows = text(
+        snapshot(
+            record("market", currency="CNY", gmv_minor=500), record("market", currency="EUR"),
+            record("market", currency="USD", gmv_minor=70, art_minor=7.2),
+        )
+    ).splitlines()  # fmt: skip
+    rows = [row.split() for row in rows if row.rstrip().endswith(("CNY", "EUR", "USD"))]
+    assert [row[-1] for row in rows] == ["CNY", "USD"]
+    assert rows[0][:3] == ["market", "11-11", "100"]
+    assert rows[1] == ["7", "-", "-", "70", "USD"]
 
 
 def test_only_the_first_shops_are_shown():
@@ -60,7 +73,7 @@ def test_figures_stand_by_class_and_absent_ratios_are_told():
         )
     )
     row = next(line for line in shown.splitlines() if line.startswith("a|b")).split()
-    assert row == ["a|b", "100", "60", "30", "10", "12", "12.50%", "-", "-", "100,000", "-", "-", "12", "CNY"]
+    assert row == ["a|b", "11-11", "100", "60", "30", "10", "12", "12.50%", "-", "-", "100,000", "-", "-", "12", "CNY"]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
