@@ -29,12 +29,15 @@ from stream.transport.chunk import Chunk
 from stream.transport.exits import ExitCode, die
 from stream.transport.offsets import Delivery, OffsetBook
 from stream.transport.ownership import Assignment, Ownership
-from stream.transport.private import ack_lock, driver, partition_counts
+from stream.transport.private import ack_lock, driver, partition_counts, raise_group_errors
 from stream.transport.reconnect import start_patiently
 from stream.transport.topics import TopicsError, check_topics
 from stream.transport.unpack import ChunkFormat
 
 log = logging.getLogger(__name__)
+
+WAIT_FOR_ROOM_S = 0.01
+WATCH_GROUP_S = 1.0
 
 
 class ChunkMessage(ConsumerMessage):
@@ -62,6 +65,16 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             check_topics(await partition_counts(self._ensure_consumer()), expected)
         except TopicsError as error:
             die(ExitCode.CONFIG, str(error))
+
+    @Service.task
+    async def _watch_group(self) -> None:
+        """A consumer that its group refuses would wait for ever; the worker ends instead."""
+        while not self.should_stop:
+            await self.sleep(WATCH_GROUP_S)
+            try:
+                raise_group_errors(self._ensure_consumer())
+            except KafkaError as error:
+                die(ExitCode.CONFIG, "the consumer group refuses this worker", error)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, options = self.app.conf, self.app.options
@@ -159,6 +172,19 @@ class ChunkConsumer(driver.Consumer):
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # --- delivery ---
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
+        """As Faust does, but without its pauses of a second while agents are behind: it looks again soon."""
+        if not self.flow_active:
+            await self.wait(cast("Any", self.can_resume_flow))
+        self.not_waiting_next_records.set()
+        active = self._get_active_partitions()
+        if not active:
+            await self.sleep(WAIT_FOR_ROOM_S)
+            return {}, active
+        if self._buffered_partitions:  # one of these may have room again before any other has records
+            timeout = min(timeout, WAIT_FOR_ROOM_S)
+        return await self._getmany(active, timeout), active
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
         try:

@@ -22,7 +22,7 @@ class TransportOptions:
     commit_interval_ms: int = 250
     max_chunk_records: int = 4096
     fetch_max_wait_ms: int = 20
-    fetch_min_bytes: int = 1
+    fetch_min_bytes: int = 1 << 20
     fetch_max_bytes: int = 16 << 20
     partition_fetch_bytes: int = 2 << 20
     session_timeout_ms: int = 10_000

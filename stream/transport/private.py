@@ -11,10 +11,11 @@ aiokafka
 - `AIOKafkaClient._metadata_update`: a pause between failed attempts to reconnect
 - `Sender._find_coordinator`, `AIOKafkaProducer._sender`, `Sender.sender_task`: a coordinator look-up that survives a
   lost connection, and to see a sender die
-- `AIOKafkaConsumer._client`: partition counts at the start
+- `AIOKafkaConsumer._client`: partition counts at the start; `_coordinator.check_errors`: to see it give up its group
 
 Faust
-- consumer: `_commit_handler`, `force_commit`, `_to_message`, `_getmany`, `_add_gap`, `perform_seek`, `_read_offset`,
+- consumer: `_commit_handler`, `force_commit`, `_to_message`, `_getmany`, `_wait_next_records`,
+  `_add_gap`, `perform_seek`, `_read_offset`,
   `_committed_offset`, `_unacked_messages`, `_waiting_for_ack`, `_thread`: offsets by chunk, commit after it
 - consumer thread: `_create_worker_consumer`, `_assignor`, `_commit`, `_ensure_consumer`: fetch settings, read_committed
 - `Recovery`: `_restart_recovery`, `_slurp_changelogs`, `_publish_stats`, `_generation_id`, `signal_recovery_start`:
@@ -60,6 +61,7 @@ __all__ = [
     "faust_consumer",
     "fetcher",
     "partition_counts",
+    "raise_group_errors",
     "sender_task",
     "start_fetcher",
     "use_sender",
@@ -77,6 +79,11 @@ async def partition_counts(consumer: AIOKafkaConsumer) -> dict[str, int]:
     """Topic → number of partitions of every topic of the cluster; asks a broker."""
     cluster = await consumer._client.fetch_all_metadata()
     return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
+
+
+def raise_group_errors(consumer: AIOKafkaConsumer) -> None:
+    """Raise what made a started consumer give up its group: a refused session timeout, missing rights."""
+    consumer._coordinator.check_errors()
 
 
 async def start_fetcher(app: Any) -> None:

@@ -148,6 +148,21 @@ async def test_holes_of_a_compacted_topic_keep_their_offsets(rig, producer_of):
     assert (chunks[0].first, chunks[-1].last) == (0, 75)
 
 
+async def test_a_topic_read_from_the_start_is_read_wholly_again_and_never_committed_backwards(rig):
+    worker = await rig.worker("first")
+    await rig.send(100)
+    await rig.all_committed()
+    await worker.stop()
+    worker = await rig.worker("second", FROM_START="1", SAY_CHUNKS="1")
+    for partition in range(PARTITIONS):
+        assert (await worker.until("chunk", partition=partition, first=0))["committed"] == 100
+    await rig.all_committed()  # still what it was
+    await rig.send(20)
+    await rig.all_committed()
+    await rig.check_books()
+    await worker.stop()
+
+
 async def test_offsets_that_retention_has_cut_are_told_and_reading_goes_on_at_the_oldest(rig):
     worker = await rig.worker("first")
     await rig.send(100)
@@ -172,6 +187,12 @@ async def test_topics_with_another_number_of_partitions_are_refused_with_the_nam
     worker = await rig.worker("misled")
     assert await worker.ended() == ExitCode.CONFIG
     assert f"topic {rig.topic} has {PARTITIONS + 1} partitions, the settings say {PARTITIONS}" in worker.log.read_text()
+
+
+async def test_a_worker_that_its_group_refuses_ends_instead_of_waiting_for_ever(rig):
+    worker = await rig.worker("hasty", session_timeout_ms=500)
+    assert await worker.ended() == ExitCode.CONFIG
+    assert "the consumer group refuses this worker" in worker.log.read_text()
 
 
 async def test_control_topics_are_read_wholly_then_followed(rig, producer_of):

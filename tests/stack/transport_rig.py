@@ -20,7 +20,6 @@ COUNTING_APP = ROOT / "tests/transport/counting_app.py"
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": "2097152"}
 COMPACTED = {"cleanup.policy": "compact"}
 PARTITIONS = 4
-SESSION_TIMEOUT_MS = "4000"
 
 
 class Worker:
@@ -113,12 +112,12 @@ class Rig:
         finally:
             await admin.close()
 
-    async def worker(self, name, **environment):
+    async def worker(self, name, session_timeout_ms=4000, **environment):
         log = self.folder / f"{name}.log"
         with log.open("ab") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, str(COUNTING_APP), self.name, self.brokers, self.topic, str(PARTITIONS), name,
-                SESSION_TIMEOUT_MS,
+                str(session_timeout_ms),
                 env={**os.environ, "PYTHONPATH": str(ROOT), "TRIGGERS": str(self.triggers), **environment},
                 stdout=asyncio.subprocess.PIPE, stderr=stderr,
             )  # fmt: skip

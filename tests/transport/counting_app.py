@@ -120,7 +120,7 @@ def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000,
             brokers=brokers,
             expected_topics=dict.fromkeys([*topics, f"{name}-counts-changelog", f"{name}-out"], partitions),
             session_timeout_ms=session_timeout_ms,
-            commit_interval_ms=int(os.environ.get("COMMIT_MS", "250")),
+            **json.loads(os.environ.get("OPTIONS", "{}")),
             **options,
         ),
         datadir=f"/tmp/counting-{os.getpid()}",
@@ -128,7 +128,8 @@ def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000,
     committer = app.committer = CountingCommitter(name, say)
     app.tables.add(LedgerTable(app, name="counts", ledger_store=committer))
     for topic in topics:
-        app.agent(app.chunk_topic(topic))(make_agent(topic, committer))
+        channel = app.chunk_topic(topic, from_start=bool(os.environ.get("FROM_START")))
+        app.agent(channel)(make_agent(app, topic, committer))
 
     @app.on_rebalance_complete.connect
     async def ready(*_args, **_options):
@@ -137,12 +138,18 @@ def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000,
     return app
 
 
-def make_agent(topic, committer):
+def make_agent(app, topic, committer):
     async def fold(stream):
         async for event in stream.noack().events():
             if triggered("raise-in-agent"):
                 raise RuntimeError("as asked")
-            committer.partitions[event.value.partition].fold(event.value)
+            chunk = event.value
+            if os.environ.get("SAY_CHUNKS"):
+                committed = app.consumer.committed_offset(event.message.tp)
+                committer.say(
+                    "chunk", partition=chunk.partition, first=chunk.first, last=chunk.last, committed=committed
+                )
+            committer.partitions[chunk.partition].fold(chunk)
             event.ack()
 
     fold.__name__ = "fold_" + topic.replace(".", "_").replace("-", "_")
