@@ -58,18 +58,17 @@ class Backtest:
         words = frozenset(map(word_of, question.scopes)) or question.words
         self._question = question
         self._days = sorted({day_of(date) for date in question.as_of})
-        first_asked = max(self._days[0], 0)
         self._partition = Partition(
             CoreConfig(
                 windows=question.windows,
                 scopes=words,
                 default_zone=question.timezone,
-                horizon_days=0,  # T before the first one asked are not kept …
+                horizon_days=RING_DAYS,  # no T is forgotten, so the currencies of a scope are those of all its lines …
                 ring_days=RING_DAYS,
-                activity_days=None,  # … but every event is
+                activity_days=None,  # … and no event is
                 purchase_days=None,
             ),
-            today=first_asked,
+            today=self._days[-1],
             zone_of=question.zone_of,
         )
         self.accepted = 0

@@ -115,3 +115,13 @@ def test_an_unreadable_file_is_told(tmp_path):
     result = smart(tmp_path / "nowhere.jsonl", *TODAY)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "cannot read" in result.stderr
+
+
+def test_a_record_is_the_same_whatever_other_dates_are_asked(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(map(encode, [purchase("u1", 0), view("u1", 900)])))
+    late = ("--as-of", "2028-08-17", "--windows", "1", "--scopes", "shop")
+    (alone,) = printed(smart(path, *late))
+    *_, beside_others = printed(smart(path, *late, "--as-of", "2026-03-01"))
+    assert alone == beside_others
+    assert (alone["s"], alone["currency"], alone["gmv_minor"]) == (1, "CNY", 0)

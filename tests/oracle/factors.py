@@ -30,6 +30,7 @@ class Seen:
     lines_on: dict[dt.date, list[Line]] = field(default_factory=lambda: defaultdict(list))
     buyers_on: dict[dt.date, set[str]] = field(default_factory=lambda: defaultdict(set))
     currencies: set[str] = field(default_factory=set)
+    """Of its counted lines, at whatever date and price."""
 
 
 class Oracle:
@@ -132,14 +133,12 @@ class Oracle:
             for day in self.ledger.days:
                 for value in _values(day, kind):
                     index[day.shop if is_in_shop else None, kind, value].active_on[day.date].add(day.user)
-            for line in self.ledger.lines:
-                for value in _values(line.day, kind):
-                    index[line.day.shop if is_in_shop else None, kind, value].currencies.add(line.currency)
             for line in self.ledger.purchases:
                 for value in _values(line.day, kind):
                     seen = index[line.day.shop if is_in_shop else None, kind, value]
                     seen.lines_on[line.day.date].append(line)
                     seen.buyers_on[line.day.date].add(line.day.user)
+                    seen.currencies.add(line.currency)
             self._seen[is_in_shop, kind] = dict(index)
         return self._seen[is_in_shop, kind]
 

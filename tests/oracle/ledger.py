@@ -58,8 +58,8 @@ class Ledger:
         refunds_of: dict[tuple[str, str, str | None, str], list[Event]] = {}
         for refund in refunds.values():
             refunds_of.setdefault((refund.user, refund.shop, refund.order, refund.line), []).append(refund)
-        self.lines = [self._line(purchase, refunds_of.get(name, [])) for name, purchase in purchases.items()]
-        self.purchases = [line for line in self.lines if line.quantity > 0]
+        lines = [self._line(purchase, refunds_of.get(name, [])) for name, purchase in purchases.items()]
+        self.purchases = [line for line in lines if line.quantity > 0]
 
     def _day(self, event: Event) -> Day:
         date = business_date(event.at_ms, self._zones.get(event.shop, self._default_zone))

@@ -154,7 +154,7 @@ def test_what_is_forgotten_changes_no_date_within_the_horizon(seed):
     for scope in rng.sample(oracle.scopes(*KINDS), 12):
         for _ in range(6):
             at = newest_date - dt.timedelta(days=rng.randrange(731))
-            assert differences(partition, oracle, scope, at, at) == []
+            assert differences(partition, oracle, scope, at, at, forgets=True) == []
 
 
 @pytest.mark.parametrize("windows", [(1,), (2, 90), (3, 14, 180, 364, 365)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from processors.calendar import day_of
-from processors.counters import N_COUNTS, N_MONEY
+from processors.counters import N_COUNTS
 from processors.figures import Provenance, record, records
 from schemas.factors import FactorRecord, decode_record
 
@@ -28,7 +28,7 @@ def test_all_figures_of_a_record():
 
 
 def test_an_empty_denominator_has_no_value():
-    made = record("market", 1, "2026-11-11", [0] * N_COUNTS, "-", [0] * N_MONEY, NOWHERE)
+    made = record("market", 1, "2026-11-11", [0] * N_COUNTS, "-", [0, 0], NOWHERE)
     ratios = (made.m, made.m_new, made.m_existing, made.art_minor, made.art_new_minor, made.art_existing_minor)
     assert ratios == (None,) * 6
     assert (made.a, made.r) == (None, None)
