@@ -1,9 +1,9 @@
 """The figures of a scope over all partitions: the newest page of every partition, added up (docs/concepts/pages.md).
 
 Every partition publishes absolute difference pages of its own, so a page that comes replaces its former version and
-nothing is ever counted twice. An `Aggregate` keeps, for each scope, the values of all T that the pages reach, and which of
-them have changed since they were last published: a live event changes today, a late one restates past T. It knows no
-Kafka and no clock; today is handed in.
+nothing is ever counted twice. An `Aggregate` keeps, for each scope, the values of all T that the pages reach, and
+which of them have changed since they were last published: a live event changes today, a late one restates past T. It
+knows no Kafka and no clock; today is handed in.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,20 @@ from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 
 @njit(cache=True, nogil=True)
 def replace_lane(
-    values: NDArray[np.int64], stale: NDArray[np.bool_], index: int, old: NDArray[np.uint8], old_start: int, old_end: int,
-    new: NDArray[np.uint8], new_start: int, new_end: int,
+    values: NDArray[np.int64],
+    stale: NDArray[np.bool_],
+    index: int,
+    old: NDArray[np.uint8],
+    old_start: int,
+    old_end: int,
+    new: NDArray[np.uint8],
+    new_start: int,
+    new_end: int,
 ) -> None:
     """Take a lane's old entries out of a scope's values and put the new ones in.
 
-    values: [days, counters * windows], the values (not differences) of successive T; stale: [days, windows], set where a
-    value changes; index: the row of the page's first day.
+    values: [days, counters * windows], the values (not differences) of successive T; stale: [days, windows], set
+    where a value changes; index: the row of the page's first day.
     """
     width = values.shape[1]
     windows = stale.shape[1]
@@ -78,21 +85,25 @@ class _Scope:
         """The currencies of the records published last; with another set all of them are published anew."""
 
     def reach(self, end: int) -> None:
-        """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value stays as it is."""
+        """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value
+        stays as it is.
+
+        No figure of the days that come with it has been published: what is not zero is stale.
+        """
         end = (end + PAGE_DAYS - 1) & ~(PAGE_DAYS - 1)
         missing = end - self.first - len(self.stale)
         if missing > 0:
             for currency, lane in self.lanes.items():
                 last = lane[-1:] if len(lane) else np.zeros((1, lane.shape[1]), np.int64)
                 self.lanes[currency] = np.concatenate([lane, np.repeat(last, missing, axis=0)])
-            self.stale = np.concatenate([self.stale, np.zeros((missing, self.windows), np.bool_)])
+            counts = self.lanes[""][-1].reshape(N_COUNTS, self.windows)
+            self.stale = np.concatenate([self.stale, np.repeat((counts != 0).any(axis=0)[None, :], missing, axis=0)])
 
     def lane(self, currency: str) -> NDArray[np.int64]:
         """The values of a currency ("" = counts), made on first use."""
         if currency not in self.lanes:
             self.lanes[currency] = np.zeros((len(self.stale), N_MONEY * self.windows), np.int64)
         return self.lanes[currency]
-
 
     def currencies(self) -> list[str]:
         """The currencies that count a line at any T: the longest window sees them all."""
@@ -113,7 +124,7 @@ class Aggregate:
         return len(self._scopes)
 
     def apply(self, key: bytes, value: bytes | None) -> str:
-        """Take in the newest version of a page; returns its scope. Raises PageError for a record that cannot be read."""
+        """Take in the newest version of a page; returns its scope. Raises PageError for one that cannot be read."""
         name, partition, number = parse_page_key(key)
         page, scope_name = decode_page(value, len(self.windows)), name.decode()
         scope = self._scopes.get(scope_name)
@@ -160,8 +171,8 @@ class Aggregate:
         return list(self._changed)
 
     def take_pages(self, scope: str) -> Iterator[tuple[int, bytes]]:
-        """(page number, record) of the scope's total pages that changed since the last take: differences of all partitions
-        added up, the first one from zero on, so that they need no base.
+        """(page number, record) of the scope's total pages that changed since the last take: differences of all
+        partitions added up, the first one from zero on, so that they need no base.
         """
         known = self._scopes[scope]
         for number in sorted(known.unsaved):
@@ -209,7 +220,9 @@ class Aggregate:
                 yield made.key, made
 
     def series(self, scope: str, currency: str, first_day: int, last_day: int) -> NDArray[np.int64]:
-        """[T, counters, windows] of a scope's counts (currency "") or money for T in first … last day; zeros where unknown."""
+        """[T, counters, windows] of a scope's counts (currency "") or money for T in first … last day; zeros where
+        unknown.
+        """
         n = N_MONEY if currency else N_COUNTS
         out = np.zeros((last_day - first_day + 1, n, len(self.windows)), np.int64)
         known = self._scopes.get(scope)
@@ -240,7 +253,12 @@ class Aggregate:
         for currency in old.lanes.keys() | page.lanes.keys():
             lane = scope.lane(currency)
             replace_lane(
-                lane, scope.stale, first - scope.first, old.text, *old.lanes.get(currency, (0, 0)), page.text,
+                lane,
+                scope.stale,
+                first - scope.first,
+                old.text,
+                *old.lanes.get(currency, (0, 0)),
+                page.text,
                 *page.lanes.get(currency, (0, 0)),
             )
         if page.lanes:

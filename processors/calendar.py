@@ -1,8 +1,9 @@
 """Which business date does an instant fall on?
 
-A business date is the calendar date of the event time in the shop's time zone (docs/concepts/dates.md). Inside the core a
-date is a **day number**: days since 1969-12-31, so that every instant from 1970 on has a positive one in any zone
-(1970-01-01 is day 1). Zones are compiled once into flat arrays of transitions, which a kernel searches without objects.
+A business date is the calendar date of the event time in the shop's time zone (docs/concepts/dates.md). Inside the
+core a date is a **day number**: days since 1969-12-31, so that every instant from 1970 on has a positive one in any
+zone (1970-01-01 is day 1). Zones are compiled once into flat arrays of transitions, which a kernel searches without
+objects.
 """
 
 import datetime as dt

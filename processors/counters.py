@@ -1,13 +1,13 @@
 """Window counters for every end date T, kept as differences over T (docs/concepts/ranges.md).
 
-A **row** belongs to a scope. Its counts row holds S, S_existing, B, B_existing, items and purchase days; each currency in
-which the scope has counted lines adds a money row with GMV, GMV_existing and their number. For window w,
+A **row** belongs to a scope. Its counts row holds S, S_existing, B, B_existing, items and purchase days; each
+currency in which the scope has counted lines adds a money row with GMV, GMV_existing and their number. For window w,
 
     value(w, T) = base[w] + Σ differences[w][t] for floor <= t <= T
 
-so a range of T costs two additions, past and future are alike, and everything commutes. Differences lie in pages of
-8 days, made on first use; what lies before the floor (the oldest T that is kept) is summed into the base. A page is a pure
-function of the ledgers: counters rebuilt after a crash equal the published ones byte for byte.
+so a range of T costs two additions, past and future are alike, and everything commutes. Differences lie in pages of 8
+days, made on first use; what lies before the floor (the oldest T that is kept) is summed into the base. A page is a
+pure function of the ledgers: counters rebuilt after a crash equal the published ones byte for byte.
 """
 
 from typing import NamedTuple
@@ -72,7 +72,9 @@ class Counters(NamedTuple):
 
 
 def new_counters(windows: tuple[int, ...], floor_day: int, ring_days: int, max_rows: int, max_words: int) -> Counters:
-    """No rows yet. Pages cover [floor, floor + ring_days); ring_days is a power of two. Bounds reserve address space only."""
+    """No rows yet. Pages cover [floor, floor + ring_days); ring_days is a power of two. Bounds reserve address space
+    only.
+    """
     slots = ring_days >> PAGE_SHIFT
     control = np.zeros(8, np.int64)
     control[_FLOOR] = floor_day & ~(PAGE_DAYS - 1)

@@ -1,8 +1,8 @@
 """Everything that is known, in plain form: who was active where, and what was bought (docs/concepts/ledger.md).
 
 This is what a recount starts from. It is made either of the durable ledgers, the newest changelog record of each key,
-or of the accepted events themselves, and shares no code with the fold: segments are cut by hand, versions and refunds are
-joined in dictionaries. Names are numbered over all partitions; users are never compared across them.
+or of the accepted events themselves. It shares no code with the fold: segments are cut by hand, versions and refunds
+are joined in dictionaries. Names are numbered over all partitions; users are never compared across them.
 """
 
 import zlib
@@ -304,6 +304,4 @@ def _of_events(
         amount, quantity = _net(event.amount_minor, event.quantity, [(one.amount_minor, one.quantity) for one in same])
         if quantity > 0:
             lines.append((*place(event), amount, quantity, numbers.of("currency", currency.decode())))
-    return Facts(
-        np.array(list(cells), np.int64).reshape(-1, N_CELL), np.array(lines, np.int64).reshape(-1, N_LINE), {}
-    )
+    return Facts(np.array(list(cells), np.int64).reshape(-1, N_CELL), np.array(lines, np.int64).reshape(-1, N_LINE), {})

@@ -1,8 +1,8 @@
 """Names of a batch to numbers, and what those numbers stand for.
 
-A fact names a shop, a channel and a *product*: the triple (item, category, brand) that its event named, interned as one
-number, since category and brand come from the event alone and so an item may stand in several. All dictionaries are local
-to a partition and bounded; what comes beyond a bound counts under `_other`.
+A fact names a shop, a channel and a *product*: the triple (item, category, brand) that its event named, interned as
+one number, since category and brand come from the event alone and so an item may stand in several. All dictionaries
+are local to a partition and bounded; what comes beyond a bound counts under `_other`.
 """
 
 from typing import NamedTuple
@@ -163,10 +163,12 @@ class Dictionaries:
         sizes = spans[:, :, 1].sum(axis=0, dtype=np.int64).tolist()
         self.users.make_room(n, sizes[USER_ID])
         if len(self.users) + n > int(self.users.table.count[1]):
-            raise PoolError(f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS")
-        for kind, column in zip(DICTIONARIES, _COLUMNS, strict=True):
-            if sizes[column]:
-                self.named(kind).make_room(n, sizes[column])
+            raise PoolError(
+                f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS"
+            )
+        for kind, field in zip(DICTIONARIES, _COLUMNS, strict=True):
+            if sizes[field]:
+                self.named(kind).make_room(n, sizes[field])
         self._room_for_products(n)
         column = {kind: np.zeros(n, np.int32) for kind in ("user", *DICTIONARIES, "product")}
         intern_column(self.users.table, decoded.buffer, spans, USER_ID, column["user"])

@@ -5,8 +5,8 @@ the ranges are those of processors.ranges):
 
 - a new active day d: S on the T it newly covers; S_existing on the part where some p in P makes the user existing;
 - money or items of day d change: GMV, items on [d, d + w - 1]; GMV_existing on the existing part;
-- d becomes a purchase day, or is none any more: B on the T it newly covers, B_existing on the existing part, purchase days on
-  [d, d + w - 1]; and where d alone makes the user existing, later activity, buyers and money change class.
+- d becomes a purchase day, or is none any more: B on the T it newly covers, B_existing on the existing part, purchase
+  days on [d, d + w - 1]; and where d alone makes the user existing, later activity, buyers and money change class.
 
 A late event, a refund, a new version of a line are the same calls with other numbers.
 """
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from processors.calendar import ZoneArrays, day_in_zone
 from processors.counters import (
-    B,
     B_EXISTING,
     BRAND,
     BUYER_DAYS,
@@ -37,6 +36,7 @@ from processors.counters import (
     SHOP_CHANNEL_1,
     SHOP_CHANNEL_2,
     SHOP_ITEM,
+    B,
     Counters,
     Rows,
     S,
@@ -230,10 +230,20 @@ def row_for(rows: Rows, control: NDArray[np.int64], facets: Facets, kind: int, w
 
 @njit(cache=True, nogil=True)
 def split(
-    ops: NDArray[np.int64], k: int, row: int, counter: int, w: int, windows: NDArray[np.int64], first: int, last: int, v: int,
-    days: NDArray[np.int64], n: int,
+    ops: NDArray[np.int64],
+    k: int,
+    row: int,
+    counter: int,
+    w: int,
+    windows: NDArray[np.int64],
+    first: int,
+    last: int,
+    v: int,
+    days: NDArray[np.int64],
+    n: int,
 ) -> int:
-    """`counter` += v on first … last, and the counter after it on the part where one of the n purchase days makes existing.
+    """`counter` += v on first … last, and the counter after it on the part where one of the n purchase days makes
+    existing.
 
     The purchase days are ascending. Notes operations from the k-th on and returns the next k.
     """
@@ -262,10 +272,18 @@ def split(
 
 @njit(cache=True, nogil=True)
 def purchase_days(
-    arena: Arena, facets: Facets, user: int, upto: int, kind_bit: int, word0: int, product: int, skip: int,
+    arena: Arena,
+    facets: Facets,
+    user: int,
+    upto: int,
+    kind_bit: int,
+    word0: int,
+    product: int,
+    skip: int,
     days: NDArray[np.int64],
 ) -> tuple[int, bool]:
-    """Purchase days of the fact's scope among the first `upto` lines, ascending and distinct, without line `skip` and its day.
+    """Purchase days of the fact's scope among the first `upto` lines, ascending and distinct, without line `skip` and
+    its day.
 
     Returns how many, and whether another counted line stands on that day. With skip = -1 every day is listed.
     """
@@ -292,8 +310,14 @@ def purchase_days(
 
 @njit(cache=True, nogil=True, inline="always")
 def neighbours(
-    arena: Arena, facets: Facets, user: int, position: int, mask: int, forward: int,
-    before: NDArray[np.int64], after: NDArray[np.int64],
+    arena: Arena,
+    facets: Facets,
+    user: int,
+    position: int,
+    mask: int,
+    forward: int,
+    before: NDArray[np.int64],
+    after: NDArray[np.int64],
 ) -> int:
     """For the cell at a position: per kind of scope in `mask` the previous and next active day (within 364 days).
 
@@ -349,7 +373,15 @@ def neighbours(
 
 @njit(cache=True, nogil=True)
 def count_active(
-    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, user: int, position: int, mask: int, forward: int
+    c: Counters,
+    arena: Arena,
+    facets: Facets,
+    scratch: Scratch,
+    k: int,
+    user: int,
+    position: int,
+    mask: int,
+    forward: int,
 ) -> int:
     """A cell has come (or, with forward = False, is counted again from the left): S and S_existing of its scopes.
 
@@ -386,8 +418,20 @@ def count_active(
 
 @njit(cache=True, nogil=True)
 def move_class(
-    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, n: int,
-    user: int, line: int, kind: int, row: int, w: int, first: int, last: int, sign: int,
+    c: Counters,
+    arena: Arena,
+    facets: Facets,
+    scratch: Scratch,
+    k: int,
+    n: int,
+    user: int,
+    line: int,
+    kind: int,
+    row: int,
+    w: int,
+    first: int,
+    last: int,
+    sign: int,
 ) -> int:
     """Where the line's day alone makes the user existing (T in first … last), what lies later changes class.
 
@@ -410,7 +454,10 @@ def move_class(
         active = other >> DAY_SHIFT
         if active > last:
             break
-        if active + window - 1 < covered or shared(1 << kind, facets, word0, product, other, words[start + 2 * i + 1]) == 0:
+        if (
+            active + window - 1 < covered
+            or shared(1 << kind, facets, word0, product, other, words[start + 2 * i + 1]) == 0
+        ):
             continue
         b = min(active + window - 1, last)
         k = emit(ops, k, row, S_EXISTING * nw + w, max(active, covered), b, sign)
@@ -440,10 +487,22 @@ def move_class(
 
 @njit(cache=True, nogil=True)
 def count_line(
-    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int,
-    user: int, line: int, mask: int, amount_0: int, quantity_0: int, amount_1: int, quantity_1: int, forward: int,
+    c: Counters,
+    arena: Arena,
+    facets: Facets,
+    scratch: Scratch,
+    k: int,
+    user: int,
+    line: int,
+    mask: int,
+    amount_0: int,
+    quantity_0: int,
+    amount_1: int,
+    quantity_1: int,
+    forward: int,
 ) -> int:
-    """A line's counted (amount, quantity) goes from 0 to 1 in all its scopes; it is a purchase while its quantity is > 0.
+    """A line's counted (amount, quantity) goes from 0 to 1 in all its scopes; it is a purchase while its quantity is >
+    0.
 
     With forward = False lines to the right do not count as there yet, and nothing later changes class. Notes operations
     from the k-th on and returns the next k.
@@ -531,7 +590,16 @@ def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
 
 @njit(cache=True, nogil=True)
 def fold_purchase(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, word0: int, mask: int, b: Batch, i: int
+    c: Counters,
+    ledger: Ledger,
+    facets: Facets,
+    scratch: Scratch,
+    k: int,
+    user: int,
+    word0: int,
+    mask: int,
+    b: Batch,
+    i: int,
 ) -> int:
     """Join a purchase event: a new line, a newer version of one, or nothing new. Returns the next operation."""
     arena = ledger.arena
@@ -599,7 +667,16 @@ def settle_line(
 
 @njit(cache=True, nogil=True)
 def fold_refund(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, day: int, mask: int, b: Batch, i: int
+    c: Counters,
+    ledger: Ledger,
+    facets: Facets,
+    scratch: Scratch,
+    k: int,
+    user: int,
+    day: int,
+    mask: int,
+    b: Batch,
+    i: int,
 ) -> int:
     """Join a refund event: a new refund, a newer version of one, or nothing new. It waits if its line is unknown.
 
@@ -656,13 +733,21 @@ def fetch_ledgers(arena: Arena, user: NDArray[np.int32]) -> int:
 
 @njit(cache=True, nogil=True)
 def fold_batch(
-    c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, zones: ZoneArrays, shop_zone: NDArray[np.int32],
-    b: Batch, first: int, mask: int, marks: NDArray[np.int64],
+    c: Counters,
+    ledger: Ledger,
+    facets: Facets,
+    scratch: Scratch,
+    zones: ZoneArrays,
+    shop_zone: NDArray[np.int32],
+    b: Batch,
+    first: int,
+    mask: int,
+    marks: NDArray[np.int64],
 ) -> int:
     """Fold events first … n - 1; returns the index of the first one that needs more scratch or pool room, n when done.
 
-    `marks` holds the first day whose activity, and the first whose purchases, are kept; and, updated, the first (0 = none)
-    and the last day with data.
+    `marks` holds the first day whose activity, and the first whose purchases, are kept; and, updated, the first (0 =
+    none) and the last day with data.
     """
     arena = ledger.arena
     fetch_ledgers(arena, b.user)
@@ -716,7 +801,18 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
             if words[at + L_NET_QUANTITY] > 0:
                 amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
                 k = count_line(
-                    c, arena, facets, scratch, k, user, line, mask, np.int64(0), np.int64(0), amount, quantity,
+                    c,
+                    arena,
+                    facets,
+                    scratch,
+                    k,
+                    user,
+                    line,
+                    mask,
+                    np.int64(0),
+                    np.int64(0),
+                    amount,
+                    quantity,
                     np.int64(FROM_THE_LEFT),
                 )
         if k >= OPERATIONS_AT_A_TIME:
@@ -732,4 +828,3 @@ def most_lines(arena: Arena, users: int) -> int:
     for user in range(1, users + 1):
         most = max(most, arena.users[user, N_LISTS + LINES])
     return most
-

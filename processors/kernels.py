@@ -1,7 +1,7 @@
 """Where compiled kernels are kept, so that a worker need not compile when it starts.
 
-numba looks only at the file of a cached kernel, but a kernel holds the code of all that it calls. So the cache lies in a
-folder named after everything that kernels are made of: whatever of it changes, nothing stale is ever run.
+numba looks only at the file of a cached kernel, but a kernel holds the code of all that it calls. So the cache lies
+in a folder named after everything that kernels are made of: whatever of it changes, nothing stale is ever run.
 """
 
 import ast
@@ -18,7 +18,9 @@ _PREFIX = "kernels-"
 
 
 def fingerprint() -> str:
-    """A word for all kernels, the constants and tuples that they use, and the compiler's version; comments do not count."""
+    """A word for all kernels, the constants and tuples that they use, and the compiler's version; comments do not
+    count.
+    """
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for path in sorted(_PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -34,7 +36,7 @@ def _ingredients(module: ast.Module) -> Iterator[ast.stmt]:
     for node in module.body:
         is_kernel = isinstance(node, ast.FunctionDef) and any("njit" in ast.dump(one) for one in node.decorator_list)
         is_tuple = isinstance(node, ast.ClassDef) and any("NamedTuple" in ast.dump(base) for base in node.bases)
-        if is_kernel or is_tuple:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and (is_kernel or is_tuple):
             node.body = [one for one in node.body if not _is_text(one)]
             yield node
         elif isinstance(node, ast.Assign | ast.AnnAssign):

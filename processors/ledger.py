@@ -9,9 +9,9 @@ events never matter:
 | lines   | a purchase line: (shop, order, line)                     | the greatest (event time, event id, bytes)  |
 | refunds | a refund: its event id                                   | the greatest (event time, event id, bytes)  |
 
-Lists lie in one arena of int64 words, in blocks of a few size classes with free lists; cells and lines are sorted by day.
-A version that may still be beaten keeps its event id and its raw bytes as a blob in a second arena, because both decide
-between versions of one instant.
+Lists lie in one arena of int64 words, in blocks of a few size classes with free lists; cells and lines are sorted by
+day. A version that may still be beaten keeps its event id and its raw bytes as a blob in a second arena, because both
+decide between versions of one instant.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,18 @@ PRODUCT_MASK = 0xFFFFFFFF
 CURRENCY_SHIFT = 32
 
 # Words of a line.
-L_ID, L_PLACE, L_PRODUCT, L_AMOUNT, L_QUANTITY, L_TIME, L_BLOB, L_LENGTHS, L_NET_AMOUNT, L_NET_QUANTITY = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10
+L_ID, L_PLACE, L_PRODUCT, L_AMOUNT, L_QUANTITY, L_TIME, L_BLOB, L_LENGTHS, L_NET_AMOUNT, L_NET_QUANTITY = (
+    0,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+)
 # Words of a refund. Its amount and quantity are ABSENT where the event named none. Day and currency share a word.
 R_ID, R_LINE, R_AMOUNT, R_QUANTITY, R_TIME, R_BLOB, R_LENGTHS, R_DAY, R_SHOP = 0, 2, 4, 5, 6, 7, 8, 9, 10
 ABSENT = -1
@@ -61,8 +72,8 @@ class Arena(NamedTuple):
     heads: NDArray[np.int64]
     """[0] first unused word, [1 + class] first free block of a size class (0 = none)."""
     users: NDArray[np.int64]
-    """[users, 8] one cache line a user: first word of each list, records in each list, size class + 1 of each list's block
-    (8 bits each, 0 without one), and the periods whose segments have changed (bit p & 63 for period p)."""
+    """[users, 8] one cache line a user: first word of each list, records in each list, size class + 1 of each list's
+    block (8 bits each, 0 without one), and the periods whose segments have changed (bit p & 63 for period p)."""
 
 
 class Blobs(NamedTuple):
@@ -114,7 +125,9 @@ def size_class(words: int) -> int:
 
 @njit(cache=True, nogil=True)
 def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
-    """Address of a block of class c; `next_free` is the word stored in the free block at the head (0 if none is free)."""
+    """Address of a block of class c; `next_free` is the word stored in the free block at the head (0 if none is
+    free).
+    """
     at = heads[_FREE + c]
     if at != 0:
         heads[_FREE + c] = next_free
@@ -250,7 +263,12 @@ def compare_bytes(
 
 @njit(cache=True, nogil=True)
 def is_newer(
-    ledger: Ledger, at: int, time_ms: int, buffer: NDArray[np.uint8], event_id: NDArray[np.int32], raw: NDArray[np.int32]
+    ledger: Ledger,
+    at: int,
+    time_ms: int,
+    buffer: NDArray[np.uint8],
+    event_id: NDArray[np.int32],
+    raw: NDArray[np.int32],
 ) -> bool:
     """Whether (time, event id, raw bytes) beats the version recorded at word `at`."""
     words = ledger.arena.words
@@ -298,7 +316,12 @@ def blob_length(lengths: int) -> int:
 
 @njit(cache=True, nogil=True)
 def set_version(
-    ledger: Ledger, at: int, time_ms: int, buffer: NDArray[np.uint8], event_id: NDArray[np.int32], raw: NDArray[np.int32]
+    ledger: Ledger,
+    at: int,
+    time_ms: int,
+    buffer: NDArray[np.uint8],
+    event_id: NDArray[np.int32],
+    raw: NDArray[np.int32],
 ) -> None:
     """Record (time, event id, raw bytes) at word `at`; a former blob must have been freed."""
     words = ledger.arena.words
@@ -317,7 +340,8 @@ def set_version(
 
 @njit(cache=True, nogil=True)
 def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
-    """(amount, quantity) of the line at word `at` that count, after all refunds known for it: sums are clipped, not each.
+    """(amount, quantity) of the line at word `at` that count, after all refunds known for it: sums are clipped, not
+    each.
 
     A refund without amount and quantity takes the whole line; one in another currency than the line's takes nothing.
     """
@@ -331,7 +355,7 @@ def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
         if words[r + R_LINE] != words[at + L_ID] or words[r + R_LINE + 1] != words[at + L_ID + 1]:
             continue
         other = words[r + R_DAY] >> CURRENCY_SHIFT
-        if other != 0 and other != currency:
+        if other not in (0, currency):
             continue
         if words[r + R_AMOUNT] == ABSENT and words[r + R_QUANTITY] == ABSENT:
             return np.int64(0), np.int64(0)

@@ -1,8 +1,9 @@
-"""Byte strings to small numbers: a partition's dictionaries of users, shops, items, categories, brands, channels, currencies.
+"""Byte strings to small numbers: a partition's dictionaries of users, shops, items, categories, brands, channels,
+currencies.
 
-Open addressing over int64 slots; a slot holds 32 bits of the hash and the number, and the bytes themselves decide, so two
-strings are never taken for one. Number 0 means "absent"; 1 is the overflow name `_other`, under which names beyond a
-dictionary's bound are counted (flagged as not exact).
+Open addressing over int64 slots; a slot holds 32 bits of the hash and the number, and the bytes themselves decide, so
+two strings are never taken for one. Number 0 means "absent"; 1 is the overflow name `_other`, under which names
+beyond a dictionary's bound are counted (flagged as not exact).
 """
 
 from collections.abc import Sequence
@@ -103,11 +104,14 @@ def intern(table: Table, text: NDArray[np.uint8], start: int, length: int) -> in
 
 
 @njit(cache=True, nogil=True)
-def intern_column(table: Table, text: NDArray[np.uint8], spans: NDArray[np.int32], field: int, out: NDArray[np.int32]) -> int:
+def intern_column(
+    table: Table, text: NDArray[np.uint8], spans: NDArray[np.int32], field: int, out: NDArray[np.int32]
+) -> int:
     """Number one name of every event, spans[i, field] = (offset, length); 0 where it is absent (length 0).
 
-    The loops before the last bring slots and names into the cache: their loads depend on nothing and so overlap, where a
-    look-up alone would wait for each miss in turn. The sum that is returned keeps the compiler from dropping them.
+    The loops before the last bring slots and names into the cache: their loads depend on nothing and so overlap,
+    where a look-up alone would wait for each miss in turn. The sum that is returned keeps the compiler from dropping
+    them.
     """
     n = len(spans)
     hashes = np.empty(n, np.int64)

@@ -1,13 +1,14 @@
-"""Difference pages on the wire: the newest page of every partition, added up, is the scope's page (docs/concepts/pages.md).
+"""Difference pages on the wire: the newest page of every partition, added up, is the scope's page
+(docs/concepts/pages.md).
 
 Key: `scope|partition|page`; the page number is its first day / 8, `base` for what lies before the floor. Value:
 
     version, number of windows, floor (4 bytes; of a base: pages before this day are in it), lanes, CRC-32 (4 bytes)
 
-A lane is a currency (length and bytes; none for the counts), the bytes that its entries take (2 bytes) and the entries: the
-gap to the next position and the difference, as varints (LEB128, differences zigzag). Positions run over [day][counter][window], in a base over
-[counter][window]. Lanes are in the order of their currencies, so equal counters have equal bytes. A page without entries is a
-tombstone.
+A lane is a currency (length and bytes; none for the counts), the bytes that its entries take (2 bytes) and the
+entries: the gap to the next position and the difference, as varints (LEB128, differences zigzag). Positions run over
+[day][counter][window], in a base over [counter][window]. Lanes are in the order of their currencies, so equal
+counters have equal bytes. A page without entries is a tombstone.
 """
 
 import zlib
@@ -92,8 +93,13 @@ def _put_row(
 
 @njit(cache=True, nogil=True)
 def encode_pages(
-    c: Counters, scopes: NDArray[np.int64], pages: NDArray[np.int64], currencies: Table, order: NDArray[np.int64],
-    out: NDArray[np.uint8], end: NDArray[np.int64],
+    c: Counters,
+    scopes: NDArray[np.int64],
+    pages: NDArray[np.int64],
+    currencies: Table,
+    order: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    end: NDArray[np.int64],
 ) -> None:
     """Encode page pages[i] of counts row scopes[i] into out[end[i] : end[i + 1]]; an empty page takes no bytes.
 
@@ -180,7 +186,9 @@ def decode_page(value: bytes | None, windows: int) -> Page:
     if len(value) < _HEAD + 4 or value[0] != VERSION:
         raise PageError(f"page record of {len(value)} bytes has version {value[0] if value else 'none'}, not {VERSION}")
     if value[1] != windows:
-        raise PageError(f"page record has {value[1]} windows, expected {windows}: SMART_WINDOWS changed without a rebuild")
+        raise PageError(
+            f"page record has {value[1]} windows, expected {windows}: SMART_WINDOWS changed without a rebuild"
+        )
     end = len(value) - 4
     if zlib.crc32(value[:end]) != int.from_bytes(value[end:], "little"):
         raise PageError("page record has a wrong checksum")
@@ -225,7 +233,9 @@ def encode_lanes(lanes: Mapping[str, NDArray[np.int64]], windows: int) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-def total_series(pages: Mapping[int, bytes], windows: int, currency: str, last_day: int) -> tuple[int, NDArray[np.int64]]:
+def total_series(
+    pages: Mapping[int, bytes], windows: int, currency: str, last_day: int
+) -> tuple[int, NDArray[np.int64]]:
     """(first day, [T, counters, windows]) of a scope's values from its total pages, up to T = last day.
 
     `pages`: page number → record, as `Aggregate.take_pages` gave them. Raises PageError.

@@ -48,7 +48,17 @@ from processors.counters import (
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries, Interned
 from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
-from processors.ledger import CELLS, LINES, MAX_CHANNELS, MAX_SHOPS, N_LISTS, PERIOD_SHIFT, REFUNDS, new_ledger, refunds_without_effect
+from processors.ledger import (
+    CELLS,
+    LINES,
+    MAX_CHANNELS,
+    MAX_SHOPS,
+    N_LISTS,
+    PERIOD_SHIFT,
+    REFUNDS,
+    new_ledger,
+    refunds_without_effect,
+)
 from processors.names import OTHER
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
 from processors.pool import reserve
@@ -93,7 +103,12 @@ _FLOOR_STEP_DAYS = 64
 """The floor rises in steps, so that bases change a few times a year."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
-_FAULTS = {TRUNCATED: "is cut off", BAD_VERSION: "has another version", BAD_CHECKSUM: "has a wrong checksum", BAD_KEY: "has a bad key"}
+_FAULTS = {
+    TRUNCATED: "is cut off",
+    BAD_VERSION: "has another version",
+    BAD_CHECKSUM: "has a wrong checksum",
+    BAD_KEY: "has a bad key",
+}
 
 
 @dataclass(frozen=True)
@@ -185,7 +200,7 @@ class Partition:
         self._known_lines = 0
         self._counters = self._fresh_counters(self._floor_for(today))
         self._row_names: list[bytes] = [b""]
-        self._written = {**{kind: 1 for kind in DICTIONARIES}, "product": 1}  # number 1, `_other`, is known everywhere
+        self._written = {**dict.fromkeys(DICTIONARIES, 1), "product": 1}  # number 1, `_other`, is known everywhere
         self._room: Records | None = None
         self._page_room: NDArray[np.uint8] | None = None
 
@@ -205,15 +220,29 @@ class Partition:
         self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * len(decoded))
         self._room_for_lines(int((decoded.spans[:, ORDER_ID, 1] > 0).sum()))
         batch = Batch(
-            *names, decoded.action, decoded.event_ms, decoded.quantity, decoded.amount_minor, decoded.spans, decoded.raw,
+            *names,
+            decoded.action,
+            decoded.event_ms,
+            decoded.quantity,
+            decoded.amount_minor,
+            decoded.spans,
+            decoded.raw,
             decoded.buffer,
         )
         marks = self._marks()
         done = 0
         while True:
             done = fold_batch(
-                self._counters, self._ledger, self.dictionaries.facets, self._scratch, self.zones.arrays, self._shop_zone,
-                batch, done, self.config.mask, marks,
+                self._counters,
+                self._ledger,
+                self.dictionaries.facets,
+                self._scratch,
+                self.zones.arrays,
+                self._shop_zone,
+                batch,
+                done,
+                self.config.mask,
+                marks,
             )
             if done == len(decoded):
                 break
@@ -297,7 +326,9 @@ class Partition:
             self._ledger, self.dictionaries.users.table, np.frombuffer(joined, np.uint8), key_end, words, value_end
         )
         if verdict in _FAULTS:
-            raise DurableError(f"changelog record {at} of {len(segments)} {_FAULTS[verdict]}: restore the changelog topic")
+            raise DurableError(
+                f"changelog record {at} of {len(segments)} {_FAULTS[verdict]}: restore the changelog topic"
+            )
         periods = [int.from_bytes(k[1:KEY_HEAD], "big") for k, v in segments if v]
         self.last_day = max([self.last_day, *(((p + 1) << PERIOD_SHIFT) - 1 for p in periods)])
 
@@ -307,7 +338,7 @@ class Partition:
         take_dirty(self._counters, page_of(through_day), np.zeros(count, np.int64), np.zeros(count, np.int64))
 
     def rebuild(self, today: int | None = None) -> None:
-        """Counters, and what else follows from the ledgers, from the ledgers alone, as they were kept towards `today`."""
+        """Counters, and what else follows from the ledgers, as they were kept towards `today`."""
         self.today = self.today if today is None else today
         users = len(self.dictionaries.users)
         self._grow_scratch(int(most_lines(self._ledger.arena, users)) + 2)
@@ -365,11 +396,19 @@ class Partition:
         """How much the partition holds; bytes are those in use by ledgers, blobs, counters and names."""
         users = len(self.dictionaries.users)
         counts = self._ledger.arena.users[: users + 1, N_LISTS : 2 * N_LISTS].sum(axis=0)
-        names = sum(len(self.dictionaries.named(kind)) for kind in DICTIONARIES) + int(self.dictionaries.products.count[0])
+        names = sum(len(self.dictionaries.named(kind)) for kind in DICTIONARIES) + int(
+            self.dictionaries.products.count[0]
+        )
         used = int(self._ledger.arena.heads[0] + self._ledger.blobs.heads[0] + self._counters.control[2]) * 8
         used += int(self.dictionaries.users.table.start[users + 1])
         return Sizes(
-            users, int(counts[CELLS]), int(counts[LINES]), int(counts[REFUNDS]), names, row_count(self._counters) - 1, used
+            users,
+            int(counts[CELLS]),
+            int(counts[LINES]),
+            int(counts[REFUNDS]),
+            names,
+            row_count(self._counters) - 1,
+            used,
         )
 
     # ------------------------------------------------------------------ inside
@@ -447,7 +486,8 @@ class Partition:
             expected = block.first + len(block.names) - 1
         if last != expected:
             raise DurableError(
-                f"dictionary block {block.kind} {block.first} ends at number {last}, not {expected}: restore the changelog topic"
+                f"dictionary block {block.kind} {block.first} ends at number {last}, not {expected}: "
+                "restore the changelog topic"
             )
         self._written[block.kind] = max(self._written[block.kind], last)
         for number, zone in enumerate(block.zones, block.first):
@@ -460,7 +500,9 @@ class Partition:
         # The counters' hash table grows between slices of users, never inside the kernel.
         per_user = np.maximum(arena.users[: users + 1, N_LISTS + CELLS] + arena.users[: users + 1, N_LISTS + LINES], 1)
         kinds = 2 * self.config.mask.bit_count()
-        slice_end = np.searchsorted(np.cumsum(per_user) // 100_000, np.arange(0, int(per_user.sum()) // 100_000 + 1), "right")
+        slice_end = np.searchsorted(
+            np.cumsum(per_user) // 100_000, np.arange(0, int(per_user.sum()) // 100_000 + 1), "right"
+        )
         first = 1
         for end in slice_end.tolist():
             if end <= first:

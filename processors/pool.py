@@ -1,7 +1,8 @@
 """Arrays that grow without ever being copied.
 
-The core's pools reserve address space once and are filled as data comes; the operating system gives memory only to the pages
-that are touched. So no batch ever waits for a pool to be doubled, and a kernel can allocate without asking Python.
+The core's pools reserve address space once and are filled as data comes; the operating system gives memory only to
+the pages that are touched. So no batch ever waits for a pool to be doubled, and a kernel can allocate without asking
+Python.
 """
 
 import mmap

@@ -1,9 +1,9 @@
 """Which end dates T does one fact count for?
 
-A window of `w` days ending at T covers day d iff d <= T <= d + w - 1. A user is counted once per T, so a new active day adds
-only the T that its neighbours do not cover already; and a user is *existing* at T iff T lies in [p + w, p + w + 364] for
-some purchase day p. So every fact counts on a contiguous range of T, whatever is past or future, early or late
-(docs/concepts/ranges.md). Days are day numbers (processors.calendar).
+A window of `w` days ending at T covers day d iff d <= T <= d + w - 1. A user is counted once per T, so a new active
+day adds only the T that its neighbours do not cover already; and a user is *existing* at T iff T lies in [p + w, p +
+w + 364] for some purchase day p. So every fact counts on a contiguous range of T, whatever is past or future, early
+or late (docs/concepts/ranges.md). Days are day numbers (processors.calendar).
 """
 
 from numba import njit
@@ -15,7 +15,8 @@ NEVER_AFTER = 1 << 40
 
 @njit(cache=True, nogil=True, inline="always")
 def newly_covered(day: int, before: int, after: int, window_days: int) -> tuple[int, int]:
-    """First and last T (inclusive) that become covered when `day` joins `before` < day < `after`; empty when first > last.
+    """First and last T (inclusive) that become covered when `day` joins `before` < day < `after`; empty when first >
+    last.
 
     >>> newly_covered(10, 8, NEVER_AFTER, 7)   # 8 covers 8…14 already
     (15, 16)
@@ -35,7 +36,8 @@ def existing_by(purchase_day: int, window_days: int) -> tuple[int, int]:
 
 @njit(cache=True, nogil=True, inline="always")
 def existing_only_by(day: int, before: int, after: int, window_days: int) -> tuple[int, int]:
-    """The T at which `day` alone makes the user existing, `before` < day < `after` being the neighbouring purchase days.
+    """The T at which `day` alone makes the user existing, `before` < day < `after` being the neighbouring purchase
+    days.
 
     >>> existing_only_by(10, 4, 20, 7)
     (376, 26)

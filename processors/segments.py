@@ -5,8 +5,8 @@ Key: `L`, the period (two bytes, big-endian), the user id. Value, in little-endi
     version | cells << 8, lines | refunds << 32, cells (2 words), lines and refunds (10 words and a padded blob), CRC-32
 
 The fixed words make encoding a copy; a user's segment is written at most once a commit interval, whole, so the newest
-record of a key is the segment. A segment that has become empty is a tombstone. Lines lie in the segment of their own day,
-refunds in that of theirs.
+record of a key is the segment. A segment that has become empty is a tombstone. Lines lie in the segment of their own
+day, refunds in that of theirs.
 """
 
 from typing import NamedTuple
@@ -276,12 +276,17 @@ def _set_segment(ledger: Ledger, user: int, period: int, source: NDArray[np.int6
 
 @njit(cache=True, nogil=True)
 def load_segments(
-    ledger: Ledger, users: Table, keys: NDArray[np.uint8], key_end: NDArray[np.int64],
-    words: NDArray[np.int64], value_end: NDArray[np.int64],
+    ledger: Ledger,
+    users: Table,
+    keys: NDArray[np.uint8],
+    key_end: NDArray[np.int64],
+    words: NDArray[np.int64],
+    value_end: NDArray[np.int64],
 ) -> tuple[int, int]:
     """Load encoded records in the order of the log; the ends have a leading 0, as in `Records`.
 
-    Returns (index of the first refused record, its verdict), or (number of records, OK). The users' table must have room.
+    Returns (index of the first refused record, its verdict), or (number of records, OK). The users' table must have
+    room.
     """
     text = words.view(np.uint8)
     for r in range(len(key_end) - 1):

@@ -16,12 +16,18 @@ from processors.pages import total_series
 from processors.partition import KINDS, CoreConfig, Partition
 
 _EVENTS = (
-    b'{"event_id":"e1","action":"view","user_id":"u","event_time":"2026-03-10T12:00:00+08:00","shop_id":"s","item_id":"i",'
-    b'"category_id":"c","brand_id":"b","channel":"organic/search"}',
-    b'{"event_id":"e2","action":"purchase","user_id":"u","event_time":1773115200000,"shop_id":"s","item_id":"i",'
-    b'"quantity":2,"amount_minor":500,"currency":"CNY","order_id":"o"}',
-    b'{"event_id":"e3","action":"refund","user_id":"u","event_time":1773115200001,"shop_id":"s","order_id":"o",'
-    b'"item_id":"i","quantity":1}',
+    (
+        b'{"event_id":"e1","action":"view","user_id":"u","event_time":"2026-03-10T12:00:00+08:00","shop_id":"s",'
+        b'"item_id":"i","category_id":"c","brand_id":"b","channel":"organic/search"}'
+    ),
+    (
+        b'{"event_id":"e2","action":"purchase","user_id":"u","event_time":1773115200000,"shop_id":"s","item_id":"i",'
+        b'"quantity":2,"amount_minor":500,"currency":"CNY","order_id":"o"}'
+    ),
+    (
+        b'{"event_id":"e3","action":"refund","user_id":"u","event_time":1773115200001,"shop_id":"s","order_id":"o",'
+        b'"item_id":"i","quantity":1}'
+    ),
     b'{"event_id":"\\u0065","action":"view","user_id":"u","event_time":1773115200000,"shop_id":"s"}',
     b"not an event",
 )
@@ -52,10 +58,10 @@ def warm() -> None:
     restored.load([key for key, _ in records], [value for _, value in records])
     restored.rebuild()
     restored.waiting_refunds()
-    for scope, currencies in restored.scopes():
-        restored.counts(scope, today, today)
+    for kept, currencies in restored.scopes():
+        restored.counts(kept, today, today)
         for currency in currencies:
-            restored.money(scope, currency, today, today)
+            restored.money(kept, currency, today, today)
     restored.advance(today + 128)
     for before, after in pairwise((64, 200, 700)):
         # Growing a dictionary takes a kernel of its own.

@@ -1,9 +1,10 @@
 """Durable forms besides ledger segments: dictionary blocks and a partition's totals.
 
-A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers: the
-names that a commit interval brought, a block a record, written once, in the transaction of the first segment that uses them. The totals say how far the source topics
-have been applied and what became of every record; they are in the same transaction too, so accepted + refused = consumed
-survives any crash. Every value begins with a version byte and ends with the CRC-32 of what is before.
+A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers:
+the names that a commit interval brought, a block a record, written once, in the transaction of the first segment that
+uses them. The totals say how far the source topics have been applied and what became of every record; they are in the
+same transaction too, so accepted + refused = consumed survives any crash. Every value begins with a version byte and
+ends with the CRC-32 of what is before.
 """
 
 import zlib
@@ -56,6 +57,8 @@ class Totals(msgspec.Struct):
     """Difference pages up to this number have been published."""
     aggregated_day: int = 0
     """Day number up to which every new date of the scopes placed here has been published, 0 for none."""
+    aggregated_before: int = 0
+    """Offset of the pages topic below which what every page says has been published."""
 
 
 def _sealed(body: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """One owned partition of the pages topic: pages in, factor records out. A plain state machine without I/O.
 
-The pages topic is compacted and read from its start at each takeover. What had been handled before (offsets below the
-committed one) only rebuilds the state; what comes after it, and every date that has come meanwhile, is published. Records
-are absolute, so publishing one twice does no harm.
+The pages topic is compacted and read from its start at each takeover. What had been published before only rebuilds
+the state; what comes after it, and every date that has come meanwhile, is published. How far that is stands in the
+partition's totals (the committed offset of the topic says less: figures of pages that have been read may still wait
+for their slice). Records are absolute, so publishing one twice does no harm.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,15 +27,22 @@ class PagePartition:
     """Figures of the scopes placed in one partition."""
 
     def __init__(
-        self, windows: tuple[int, ...], horizon_days: int, *, handled_before: int, published_day: int,
+        self,
+        windows: tuple[int, ...],
+        horizon_days: int,
+        *,
+        published_before: int,
+        published_day: int,
         day_in_zone: Callable[[str, int], int],
     ) -> None:
-        """handled_before: offset below which pages had been published before this takeover. published_day: day number up
-        to which new dates had been (0: none). day_in_zone: (scope, instant in ms) → the scope's day number.
+        """published_before: offset below which pages had been published before this takeover. published_day: day number
+        up to which new dates had been (0: none). day_in_zone: (scope, instant in ms) → the scope's day number.
         """
         self.aggregate = Aggregate(windows, horizon_days)
-        self._handled_before = handled_before
-        self._is_settled = handled_before <= 0
+        self.published_before = published_before
+        """What all pages at offsets below this one say has been published."""
+        self._is_settled = published_before <= 0
+        self._read_before = 0
         self._day_in_zone = day_in_zone
         self.published_day = published_day
         """Every scope's new dates have been published up to here."""
@@ -48,7 +56,7 @@ class PagePartition:
         """Take in pages. One that cannot be read is counted and left out: its partition's owner publishes it again."""
         offsets = np.asarray(chunk.offsets)
         for offset, key, value in zip(offsets.tolist(), chunk.keys, chunk.values, strict=True):
-            if not self._is_settled and offset >= self._handled_before:
+            if not self._is_settled and offset >= self.published_before:
                 self._settle()
             try:
                 scope = self.aggregate.apply(key or b"", value)
@@ -59,7 +67,8 @@ class PagePartition:
             if scope not in self._dated:
                 self._dated[scope] = 0
                 self._undated.append(scope)
-        if not self._is_settled and chunk.last + 1 >= self._handled_before:
+        self._read_before = chunk.last + 1
+        if not self._is_settled and self._read_before >= self.published_before:
             self._settle()
 
     def collect(self, now_ms: int, provenance: Provenance) -> Iterator[Published]:
@@ -69,12 +78,15 @@ class PagePartition:
         self._move_dates(now_ms)
         n = 0
         for scope in self.aggregate.changed():
-            if scope in self._dated and self._dated[scope]:
+            if n >= RECORDS_AT_A_TIME:
+                return
+            if self._dated.get(scope):
                 for published in self.aggregate.take(scope, self._dated[scope], provenance):
                     n += 1
                     yield published
-            if n >= RECORDS_AT_A_TIME:
-                return
+        if not self._undated:  # nothing waits for its slice any more
+            self.published_before = max(self.published_before, self._read_before)
+            self.published_day = max(self.published_day, min(self._dated.values(), default=0))
 
     def take_pages(self) -> Iterator[tuple[str, int, bytes]]:
         """(scope, page number, total page) that changed since the last take."""
@@ -117,5 +129,3 @@ class PagePartition:
                 continue
             self._dated[scope] = today
             self.aggregate.advance(scope, today, before or self.published_day)
-        if not self._undated and slice_of:
-            self.published_day = max(self.published_day, min(self._dated.values()))

@@ -1,7 +1,8 @@
 """What time is it, and up to when are figures complete? Shared by all workers through the control topic `clock`. Pure.
 
-Wall clock: the worker's own. Event clock (replays): the greatest accepted event time over all partitions; idle partitions
-follow it. Each partition's owner reports how far it has come in every transaction, so all workers come to the same answer.
+Wall clock: the worker's own. Event clock (replays): the greatest accepted event time over all partitions; idle
+partitions follow it. Each partition's owner reports how far it has come in every transaction, so all workers come to
+the same answer.
 """
 
 from typing import Final, Literal

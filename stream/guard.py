@@ -1,7 +1,8 @@
 """When are so many records unreadable that something else must be wrong? Pure.
 
-A producer that writes Avro into an event topic would send everything to the dead letters. Then a worker stops instead, with
-the offsets where they are: nothing is lost and somebody looks. Refusals for their meaning never stop it.
+A producer that writes Avro into an event topic would send everything to the dead letters. Then a worker stops
+instead, with the offsets where they are: nothing is lost and somebody looks. Refusals for their meaning never stop
+it.
 """
 
 from collections import deque
@@ -40,6 +41,6 @@ class UndecodableGuard:
             )
         if self._records >= self._window and self._undecodable > self._ratio_max * self._records:
             raise TooManyUndecodableError(
-                f"{self._undecodable:,} of the last {self._records:,} records are no JSON (SMART_UNDECODABLE_RATIO_MAX is "
-                f"{self._ratio_max:g}): look at what writes to this topic"
+                f"{self._undecodable:,} of the last {self._records:,} records are no JSON "
+                f"(SMART_UNDECODABLE_RATIO_MAX is {self._ratio_max:g}): look at what writes to this topic"
             )

@@ -1,7 +1,8 @@
 """One owned partition of the event topics: chunks in, what has to be published out. A plain state machine without I/O.
 
 `read` and `fold` take a chunk in; `collect` gives everything that changed since the last call, for one transaction. The
-totals remember which offsets have been applied, so chunks delivered again after a crash change nothing, not even a total.
+totals remember which offsets have been applied, so chunks delivered again after a crash change nothing, not even a
+total.
 """
 
 from collections.abc import Sequence
@@ -91,7 +92,11 @@ class SourcePartition:
     def read(self, chunk: Chunk) -> Read:
         """Decode what has not been applied yet. Raises TooManyUndecodableError."""
         totals = self.totals.topics.setdefault(chunk.topic, TopicTotals())
-        skip = int(np.searchsorted(np.asarray(chunk.offsets), totals.next_offset)) if chunk.first < totals.next_offset else 0
+        skip = (
+            int(np.searchsorted(np.asarray(chunk.offsets), totals.next_offset))
+            if chunk.first < totals.next_offset
+            else 0
+        )
         options = self.options
         decoded = decode(
             chunk.values[skip:],
@@ -127,14 +132,16 @@ class SourcePartition:
     def collect(self, today: int, *, at_ms: int, caught_up: bool, heartbeat_ms: int | None) -> Changes:
         """Everything that changed since the last call.
 
-        today: the latest day number of any zone; pages are published up to the day after, so that a new date finds them.
-        heartbeat_ms: report at least so often though nothing changed; None: only changes are reported.
+        today: the latest day number of any zone; pages are published up to the day after, so that a new date finds
+        them. heartbeat_ms: report at least so often though nothing changed; None: only changes are reported.
         """
         changes = Changes()
         if today > self.partition.today:
             self.partition.advance(today)
         through = page_of(self.partition.today + 1)
-        changes.pages = [(scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1)]
+        changes.pages = [
+            (scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1)
+        ]
         moved = through > self.totals.published_through_page or self.partition.today != self.totals.today
         if self._is_changed or moved or changes.pages:
             self.totals.published_through_page = max(self.totals.published_through_page, through)

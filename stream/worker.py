@@ -1,8 +1,11 @@
-"""The worker process: a Faust app on the batch transport, with one world, its agents, its metrics and the store's writer."""
+"""The worker process: a Faust app on the batch transport, with one world, its agents, its metrics and the store's
+writer.
+"""
 
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, SHO
 from stream import logs
 from stream.agents.events import events_agent
 from stream.agents.pages import pages_agent
-from stream.control import ControlReader
+from stream.control import ControlReader, ControlRecord
 from stream.metrics import Metrics
 from stream.store import StoreWriter
 from stream.tables.ledgers import LedgerTable
@@ -44,10 +47,15 @@ class ConsumerProgress:
 def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     """The Faust app of a worker, ready to run."""
     app = BatchApp(settings.application_id, options=transport_options(settings), datadir=str(data_dir))
-    store = StoreWriter(settings.redis_url.get_secret_value(), metrics, lambda: world.refresh_store())
-    control = ControlReader(
-        [SHOPS, CLOCK], lambda records: world.note_control(records), brokers=settings.brokers
-    )
+
+    def resync() -> None:
+        world.refresh_store()
+
+    def take_in(records: Sequence[ControlRecord]) -> None:
+        world.note_control(records)
+
+    store = StoreWriter(settings.redis_url.get_secret_value(), metrics, resync)
+    control = ControlReader([SHOPS, CLOCK], take_in, brokers=settings.brokers)
     world = World(settings, metrics, store, ConsumerProgress(app), before_first=control.start)
     app.committer = world
     app.tables.add(LedgerTable(app, name=LEDGER_TABLE, ledger_store=world))
@@ -144,5 +152,3 @@ def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
     for kind, events in state.over_bound.items():
         metrics.count(m.NAMES_OVER_BOUND, events, kind=kind)
     state.over_bound.clear()
-
-

@@ -1,8 +1,9 @@
 """What one worker holds: the partitions it owns, the clock, the shops; and what each transaction takes from them.
 
 The `World` is the transport's `Committer` and the ledger table's `LedgerStore`. It moves chunks into the plain state
-machines (`stream.source`, `stream.aggregator`), hands them the time, and gathers what they give into one transaction per
-partition: ledgers, totals, dead letters, pages, the partition's report, and the figures of the scopes placed in it.
+machines (`stream.source`, `stream.aggregator`), hands them the time, and gathers what they give into one transaction
+per partition: ledgers, totals, dead letters, pages, the partition's report, and the figures of the scopes placed in
+it.
 """
 
 import asyncio
@@ -56,8 +57,14 @@ class World:
     """All state of a worker. `wall_ms` is the only clock that it reads."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, store: Store, progress: Progress,
-        *, before_first: Callable[[], Any], wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        store: Store,
+        progress: Progress,
+        *,
+        before_first: Callable[[], Any],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """before_first: awaited before the first partition is taken over; it must have read the control topics."""
         self._settings = settings
@@ -119,7 +126,9 @@ class World:
         unreadable = pages.unreadable
         pages.apply(chunk)
         if pages.unreadable > unreadable:
-            log.error("pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable)
+            log.error(
+                "pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable
+            )
 
     def note_control(self, records: Sequence[ControlRecord]) -> None:
         """Take in control records; one that is wrong leaves the former version in force."""
@@ -130,7 +139,9 @@ class World:
                 elif record.topic == SHOPS and record.key is not None:
                     self._note_shop(record.key.decode(), record.value)
             except ValueError as error:
-                log.warning("a control record is wrong, the former one stays in force", topic=record.topic, reason=str(error))
+                log.warning(
+                    "a control record is wrong, the former one stays in force", topic=record.topic, reason=str(error)
+                )
 
     def now_ms(self) -> int:
         """The instant that figures are of."""

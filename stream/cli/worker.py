@@ -11,8 +11,9 @@ app = typer.Typer()
 def worker() -> None:
     """Run a worker until it is told to stop.
 
-    It reads the event topics of the partitions that it is given, keeps their state and publishes figures. Exit codes: 65
-    unreadable records, 70 a fault, 74 a failed transaction, 75 another worker owns its partitions, 78 wrong configuration.
+    It reads the event topics of the partitions that it is given, keeps their state and publishes figures. Exit codes:
+    65 unreadable records, 70 a fault, 74 a failed transaction, 75 another worker owns its partitions, 78 wrong
+    configuration.
     """
     settings = current_settings()
     from stream.worker import run
