@@ -7,6 +7,7 @@ producers place it. Records of one key keep their order.
 """
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -44,7 +45,9 @@ class BulkProducer:
         compression: str | None = "zstd",  # aiokafka packs lz4 at its slowest level: three times the CPU
         partitioner: str = "murmur2",
         batch_bytes: int = _BATCH_BYTES,
+        batch_records: int | None = None,
     ) -> None:
+        """batch_bytes, batch_records: what one batch holds at most, before compression."""
         self._brokers = brokers
         self._options: dict[str, Any] = {
             "bootstrap_servers": brokers,
@@ -55,6 +58,7 @@ class BulkProducer:
             "max_batch_size": batch_bytes,
             "max_request_size": _REQUEST_BYTES_MAX,
         }
+        self._batch_records = batch_records or sys.maxsize
         self._partition_of = lru_cache(_KEYS_REMEMBERED)(partial(partition_of, partitioner=partitioner))
         self._partitions: dict[str, int] = {}
         self._open: dict[tuple[str, int], Any] = {}
@@ -103,7 +107,7 @@ class BulkProducer:
         """
         now_ms = time.time_ns() // 1_000_000
         open_batches, partitions = self._open, self._partitions
-        extras = repeat((), len(keys)) if headers is None else headers
+        extras, full = repeat((), len(keys)) if headers is None else headers, self._batch_records
         for topic, key, value, extra in zip(topics, keys, values, extras, strict=True):
             if topic not in partitions:
                 partitions[topic] = await self._count_partitions(topic)
@@ -114,7 +118,8 @@ class BulkProducer:
             if batch is None:
                 batch = open_batches[place] = self._producer.create_batch()
             if (
-                batch.append(timestamp=now_ms, key=key, value=value, headers=list(extra) if extra else _NO_HEADERS)
+                batch.record_count() >= full
+                or batch.append(timestamp=now_ms, key=key, value=value, headers=list(extra) if extra else _NO_HEADERS)
                 is None
             ):
                 await self._submit(place)
