@@ -7,6 +7,7 @@ import shlex
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -178,6 +179,15 @@ def test_every_topic_is_told():
 def test_every_exit_code_is_told():
     told = text_of(ROOT / "docs/operation/runbook.md")
     assert {code for code in ExitCode if f"| {int(code)} | {code.name} |" not in told} == set()
+
+
+def test_a_picture_refers_to_nothing_outside_of_it():
+    from docs.picture import svg
+
+    for drawn in [svg("a view", "a title"), *(text_of(picture) for picture in (ROOT / "docs").rglob("*.svg"))]:
+        root = ET.fromstring(drawn)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert re.findall(r"https?:|@import|href|url\((?!#)", drawn.replace("http://www.w3.org/2000/svg", "")) == []
 
 
 def test_no_page_is_longer_than_three_screens():
