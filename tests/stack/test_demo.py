@@ -11,6 +11,7 @@ import pytest
 
 from stream.local.folder import is_running, read_addresses
 
+pytestmark = pytest.mark.timeout(600)  # 30 s each; minutes where the core is not compiled yet
 QUICK = ("--shops", "3", "--users", "500", "--rate", "100", "--history", "2000")
 
 
@@ -26,7 +27,7 @@ def smart(environment, *words):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
     )
 
