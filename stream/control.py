@@ -18,7 +18,7 @@ from aiokafka.structs import TopicPartition
 
 from stream.transport.exits import ExitCode, die
 from stream.transport.private import partition_counts
-from stream.transport.reconnect import FIRST_PAUSE_S, pause_between_reconnects, start_patiently
+from stream.transport.reconnect import FIRST_PAUSE_S, pause_between_reconnects, say_once, start_patiently
 from stream.transport.topics import TopicsError
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class ControlReader:
     async def start(self) -> None:
         """Connect, however long it takes, and read to the end; raises TopicsError when a topic does not exist."""
         pause_between_reconnects()
+        say_once()
         consumer = await start_patiently(self._new_consumer, what="control topics", brokers=self._brokers)
         self._consumer = consumer
         partitions = await self._partitions(consumer)

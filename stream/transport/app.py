@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 import faust
@@ -12,7 +13,7 @@ from stream.transport.committer import Committer, NothingToCommit
 from stream.transport.driver import install
 from stream.transport.exits import ExitCode, die
 from stream.transport.options import TransportOptions
-from stream.transport.reconnect import pause_between_reconnects
+from stream.transport.reconnect import pause_between_reconnects, say_once
 from stream.transport.schema import ChunkSchema
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class BatchApp(faust.App):
     def __init__(self, name: str, *, options: TransportOptions, **faust_settings: Any) -> None:
         """`name`: consumer group and prefix of the transactional ids. `faust_settings` override those of `options`."""
         install()
+        say_once()
         pause_between_reconnects(options.reconnect_pause_ms / 1000)
         self.options = options
         self.committer: Committer = NothingToCommit()
@@ -58,3 +60,16 @@ class BatchApp(faust.App):
         except CodecError as error:
             die(ExitCode.CONFIG, str(error))
         await super().on_start()
+
+    async def stop(self) -> None:
+        """Stop in good order; where that takes longer than `stop_wait_ms`, because no broker answers, end all the same.
+
+        Nothing is lost by it: what was not committed is read again.
+        """
+        patience_s = self.options.stop_wait_ms / 1000
+        reason = f"not stopped in good order within {patience_s:g} s"
+        deadline = threading.Timer(patience_s, die, (ExitCode.TRANSACTION, reason))
+        deadline.daemon = True
+        deadline.start()
+        await super().stop()
+        deadline.cancel()

@@ -7,7 +7,7 @@ the log.
 | code | meaning | what the supervisor should do |
 |---|---|---|
 | 75 `FENCED` | another worker owns this worker's partitions | start again at once |
-| 74 `TRANSACTION` | a transaction failed in a way that cannot be retried | start again with back-off |
+| 74 `TRANSACTION` | a transaction failed for good, or no broker answered while stopping | start again with back-off |
 | 70 `SOFTWARE` | an agent, `collect` or the ledger store raised | start again with back-off, look at the log |
 | 65 `DATA` | a record batch cannot be read: bad checksum, unknown codec | look at the log, it will not heal itself |
 | 78 `CONFIG` | topics, partition counts or codecs do not fit the settings | correct the settings, then start |

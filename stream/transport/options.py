@@ -15,6 +15,7 @@ class TransportOptions:
     size.
     session_timeout_ms: after this silence the broker gives the worker's partitions to others.
     transaction_timeout_ms: must outlast a broker's restart, or a healthy owner is fenced by it.
+    stop_wait_ms: a worker that is asked to stop while no broker answers ends after this without a last commit.
     """
 
     brokers: str
@@ -29,6 +30,7 @@ class TransportOptions:
     rebalance_timeout_ms: int = 60_000
     transaction_timeout_ms: int = 60_000
     reconnect_pause_ms: int = 250
+    stop_wait_ms: int = 15_000
     compression: str | None = None
 
     def faust_settings(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +14,15 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
+REPEAT_S = 10.0
+CHATTY_LOGGERS = (
+    "aiokafka",
+    "aiokafka.cluster",
+    "aiokafka.conn",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.sender",
+)
 
 
 class Client(Protocol):
@@ -58,6 +68,31 @@ class PatientSender(Sender):  # type: ignore[misc]  # untyped in aiokafka
                 if not getattr(error.__cause__, "retriable", False):
                     raise
                 await asyncio.sleep(FIRST_PAUSE_S)
+
+
+class SayOnce(logging.Filter):
+    """Lets a message of the same form pass once in `REPEAT_S`: clients without a broker repeat themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether `record` is news."""
+        form = (record.name, str(record.msg))
+        now = time.monotonic()
+        if now - self._said_at.get(form, -REPEAT_S) < REPEAT_S:
+            return False
+        self._said_at[form] = now
+        return True
+
+
+def say_once() -> None:
+    """Thin out what aiokafka logs while a broker is away. May be called many times."""
+    for name in CHATTY_LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, SayOnce) for present in logger.filters):
+            logger.addFilter(SayOnce())
 
 
 def pause_between_reconnects(pause_s: float = FIRST_PAUSE_S) -> None:
