@@ -185,9 +185,9 @@ def test_a_picture_refers_to_nothing_outside_of_it():
     from docs.picture import svg
 
     for drawn in [svg("a view", "a title"), *(text_of(picture) for picture in (ROOT / "docs").rglob("*.svg"))]:
-        root = ET.fromstring(drawn)
-        assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        assert re.findall(r"https?:|@import|href|url\((?!#)", drawn.replace("http://www.w3.org/2000/svg", "")) == []
+        assert ET.fromstring(drawn).tag.endswith("}svg")
+        drawn = re.sub(r'xmlns="[^"]*"', "", drawn)  # the name of the form, which nobody fetches
+        assert re.findall(r"https?:|@import|href|url\((?!#)", drawn) == []
 
 
 def test_no_page_is_longer_than_three_screens():
