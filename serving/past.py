@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from processors.calendar import day_of
+from processors.counters import PAGE_DAYS, PAID_LINES
 from processors.figures import Provenance, records
 from processors.pages import currencies_of, total_series
 from schemas.factors import FactorRecord
@@ -19,12 +20,15 @@ def figures_at(
     """
     day = day_of(date)
     known = dict(sorted(pages.items()))
-    first, counts = total_series(known, len(windows), "", day)
-    if not len(counts) or first > day:
+    last = max(day, (max(known, default=0) + 1) * PAGE_DAYS - 1)
+    first, counts = total_series(known, len(windows), "", last)
+    if day < first:
         return []
-    last = slice(len(counts) - 1, len(counts))
-    money = {
-        currency: total_series(known, len(windows), currency, day)[1][last]
-        for currency in currencies_of(known.values(), len(windows))
-    }
-    return list(records(scope, windows, day, counts[last], money, provenance))
+    at = slice(day - first, day - first + 1)
+    money = {}
+    for currency in currencies_of(known.values(), len(windows)):
+        series = total_series(known, len(windows), currency, last)[1]
+        # A currency is the scope's while a line of it counts at any T: the longest window sees them all.
+        if series[:, PAID_LINES, -1].any():
+            money[currency] = series[at, :PAID_LINES]
+    return list(records(scope, windows, day, counts[at], money, provenance))

@@ -73,3 +73,9 @@ def test_no_pages_are_no_figures():
 def test_pages_of_other_windows_are_not_read_as_ours():
     with pytest.raises(PageError, match="SMART_WINDOWS"):
         figures_at("market", pages({1: 5}, {}), (1, 7, 30), DATE, Provenance())
+
+
+def test_a_currency_is_the_scopes_while_a_line_of_it_counts_at_any_date():
+    refunded = {2: 100, 3: -100}
+    assert [one.currency for one in at(day(2), {1: 5}, refunded)] == ["CNY", "CNY"]
+    assert [one.currency for one in at(day(2), {1: 5}, {2: 0})] == ["-", "-"]
