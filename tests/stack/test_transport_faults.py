@@ -36,6 +36,25 @@ async def test_a_zombie_is_fenced_publishes_nothing_and_exits_with_the_fenced_co
     assert await heir.stop() == 0
 
 
+async def test_a_worker_that_was_stopped_with_empty_hands_comes_back_as_a_newcomer(rig):
+    sleeper = await rig.worker("sleeper")
+    await sleeper.until("ready")
+    await rig.send(20)
+    await rig.all_committed()
+    sleeper.signal(signal.SIGSTOP)
+    heir = await rig.worker("heir")
+    await heir.until("ready", partitions=[0, 1, 2, 3])
+    woken = time.time()
+    sleeper.signal(signal.SIGCONT)
+    back = await sleeper.until("assigned", after=woken)
+    assert (len(back["partitions"]), back["kept"]) == (2, [])  # it trusts nothing that it still has in memory
+    await sleeper.until("ready", after=woken)
+    await rig.send(20)
+    await rig.all_committed()
+    await rig.check_books()
+    assert [await sleeper.stop(), await heir.stop()] == [0, 0]
+
+
 async def test_a_worker_killed_inside_a_transaction_leaves_nothing_behind(rig):
     victim = await rig.worker("victim")
     await victim.until("ready")
@@ -104,3 +123,19 @@ async def test_workers_wait_for_a_broker_that_is_killed_and_for_one_that_is_not_
     await rig.all_committed()
     await rig.check_books()
     assert [await old.stop(), await new.stop()] == [0, 0]
+
+
+async def test_a_worker_that_is_stopped_while_no_broker_answers_ends_in_time_and_loses_nothing(rig, stack):
+    worker = await rig.worker("impatient", OPTIONS='{"stop_wait_ms": 1000}')
+    await worker.until("ready")
+    await rig.send(20)
+    await asyncio.to_thread(stack.pause, BROKER)
+    try:
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended(timeout=10) == ExitCode.TRANSACTION
+    finally:
+        await asyncio.to_thread(stack.resume, BROKER)
+    worker = await rig.worker("next")
+    await rig.all_committed()
+    await rig.check_books()
+    await worker.stop()
