@@ -253,10 +253,15 @@ class ChunkConsumer(driver.Consumer):
             due = max(due + interval_s, monotonic())  # a slow commit delays the next one, it is not made up for
 
     async def force_commit(self, *_args: Any, **_options: Any) -> bool:
-        """One commit of everything; see the module."""
+        """One commit of everything; see the module.
+
+        While nothing is published, nothing is committed either: what has been acknowledged since the last transaction
+        is in none.
+        """
+        if not self._is_publishing:
+            return False
         noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
-        if self._is_publishing:
-            await asyncio.gather(*(self._publish(partition) for partition in self.ownership.live))
+        await asyncio.gather(*(self._publish(partition) for partition in self.ownership.live))
         if not noted or not await self._thread.commit(noted):
             return False
         for tp, end in noted.items():
@@ -291,6 +296,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is acknowledged while the partitions are still ours, then give them up."""
+        self.ownership.revoke()
         self.stop_flow()
         await self.maybe_wait_for_commit_to_finish()
         await self.commit()

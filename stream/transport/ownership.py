@@ -38,6 +38,7 @@ class Ownership:
         self._generation: int | None = None
         self._live: set[int] = set()  # recovered, state in memory is the newest
         self._touched: set[int] = set()  # have a state or a producer here, whole or in part
+        self._is_revoked = True
         self.current = Assignment(frozenset(), frozenset(), frozenset())
 
     def assign(self, partitions: Iterable[int], generation: int) -> Assignment:
@@ -46,11 +47,20 @@ class Ownership:
         if self._generation is None or generation != self._generation + 1:
             self._live.clear()
         self._generation = generation
+        self._is_revoked = False
         self._live &= owned
         self.current = Assignment(
             kept=frozenset(self._live), gained=owned - self._live, lost=frozenset(self._touched - owned)
         )
         return self.current
+
+    def revoke(self) -> None:
+        """A rebalance has begun: whatever is being taken over must not go on until the next `assign`."""
+        self._is_revoked = True
+
+    def holds(self, assignment: Assignment) -> bool:
+        """Whether `assignment` is the newest one, and no rebalance has begun since."""
+        return assignment is self.current and not self._is_revoked
 
     def begin(self) -> None:
         """The partitions gained are about to be fenced and recovered, those lost to be forgotten."""

@@ -41,7 +41,7 @@ class LedgerRecovery(Recovery):
     async def _restart_recovery(self) -> None:
         while not await self.wait_for_stopped(cast("Any", self.signal_recovery_start)):
             self.signal_recovery_start.clear()
-            work = asyncio.ensure_future(self._take_over(self._generation_id))
+            work = asyncio.ensure_future(self._take_over())
             signal = asyncio.ensure_future(self.signal_recovery_start.wait())
             stopped = asyncio.ensure_future(self.wait_until_stopped())
             await asyncio.wait({work, signal, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -53,7 +53,7 @@ class LedgerRecovery(Recovery):
             if isinstance(error, Exception):
                 die(ExitCode.SOFTWARE, "partitions could not be taken over", error)
 
-    async def _take_over(self, generation: int) -> None:
+    async def _take_over(self) -> None:
         app, consumer = self.app, self.app.consumer
         assignment: Assignment = consumer.ownership.current
         consumer.ownership.begin()
@@ -67,10 +67,12 @@ class LedgerRecovery(Recovery):
         await app.committer.assigned(assignment.owned, assignment.kept)
         for table in tables:
             await self._recover(table, assignment.gained)
+        if consumer.ownership.current is not assignment:
+            return  # the next takeover begins them again
         for partition in assignment.gained:
             consumer.ownership.recovered(partition)
         self.in_recovery = app.in_recovery = False
-        if app.consumer_generation_id == generation:
+        if consumer.ownership.holds(assignment):
             await self._let_go_on(assignment)
 
     async def _recover(self, table: LedgerTable, partitions: frozenset[int]) -> None:
@@ -94,6 +96,8 @@ class LedgerRecovery(Recovery):
         await app.on_rebalance_complete.send()
         for table in self.tables.values():
             await table.call_recover_callbacks()
+        if not consumer.ownership.holds(assignment):
+            return  # the group rebalances again: nothing may be read or published before that is done
         consumer.resume_partitions(consumer.assignment())
         consumer.start_publishing()
         self.completed.set()

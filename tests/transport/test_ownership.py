@@ -50,3 +50,14 @@ def test_only_recovered_partitions_that_are_still_owned_are_live():
     assert ownership.live == {0, 1}
     ownership.assign({1}, 6)
     assert ownership.live == {1}
+
+
+def test_a_takeover_is_held_up_by_the_next_rebalance():
+    ownership = Ownership()
+    first = ownership.assign({0, 1}, 5)
+    assert ownership.holds(first)
+    ownership.revoke()
+    assert not ownership.holds(first)
+    second = ownership.assign({0, 1}, 6)
+    assert ownership.holds(second)
+    assert not ownership.holds(first)
