@@ -143,19 +143,24 @@ def _batches(
     """Closed batch builders of at most `BATCH_BYTES`, one record at least in each."""
     batch = producer.create_batch()
     for record in records:
-        if isinstance(record, Outgoing):
-            fields: dict[str, Any] = {"timestamp": record.timestamp_ms, "key": record.key, "value": record.value}
-            fields["headers"] = list(record.headers)
-        else:
-            fields = {"timestamp": None, "key": record[0], "value": record[1]}
-        if batch.append(**fields) is None:
+        if _append(batch, record) is None:
             batch.close()
             yield batch
             batch = producer.create_batch()
-            if batch.append(**fields) is None:
-                raise TransactionError(f"a record of {len(fields['value'] or b'')} bytes does not fit into a batch")
+            if _append(batch, record) is None:
+                raise TransactionError(f"a record does not fit into a batch of {BATCH_BYTES} bytes")
     batch.close()
     yield batch
+
+
+def _append(batch: Any, record: Outgoing | tuple[bytes | None, bytes | None]) -> Any:
+    """Metadata of the record in `batch`, or None when the batch is full."""
+    if isinstance(record, Outgoing):
+        return batch.append(
+            timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers)
+        )
+    key, value = record
+    return batch.append(timestamp=None, key=key, value=value)
 
 
 async def _unless_sender_dies(producer: AIOKafkaProducer, work: Any) -> Any:

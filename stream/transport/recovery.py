@@ -15,6 +15,7 @@ import logging
 import time
 from typing import Any, cast
 
+from aiokafka.errors import IllegalStateError
 from mode import Service
 
 from stream.tables.ledgers import LedgerTable
@@ -50,7 +51,9 @@ class LedgerRecovery(Recovery):
             if not work.done():
                 work.cancel()
             (error,) = await asyncio.gather(work, return_exceptions=True)
-            if isinstance(error, Exception):
+            if isinstance(error, IllegalStateError):
+                log.info("the group rebalanced while partitions were taken over: %s", error)  # the next signal follows
+            elif isinstance(error, Exception):
                 die(ExitCode.SOFTWARE, "partitions could not be taken over", error)
 
     async def _take_over(self) -> None:
