@@ -12,6 +12,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 from faust import App
@@ -24,7 +25,7 @@ from stream.transport.private import PINNED
 
 RELIED_ON = [
     PartitionRecords, FetchResult, Sender._find_coordinator, AIOKafkaClient._metadata_update,
-    AIOKafkaConsumer.seek_to_beginning, AIOKafkaProducer.begin_transaction, AIOKafkaProducer.send_batch,
+    GroupCoordinator.check_errors, AIOKafkaConsumer.seek_to_beginning, AIOKafkaProducer.begin_transaction, AIOKafkaProducer.send_batch,
     AIOKafkaProducer.commit_transaction, AIOKafkaProducer.stop,
     consumer.Consumer.getmany, consumer.Consumer._wait_next_records, consumer.Consumer._drain_messages,
     consumer.Consumer.ack, consumer.Consumer.on_partitions_revoked, consumer.Consumer.on_partitions_assigned,
@@ -69,6 +70,7 @@ FINGERPRINTS: dict[str, str] = {
     "Consumer.perform_seek": "0e8c130ff4b0",
     "ConsumerRebalanceListener": "f3d04f29dfb3",
     "FetchResult": "d7db13f06de8",
+    "GroupCoordinator.check_errors": "ba6ca51ad348",
     "PartitionRecords": "94aa0da0dbec",
     "Producer._settings_auth": "6d47a0b8599c",
     "Producer._settings_default": "9c39987fb719",
