@@ -25,7 +25,8 @@ from stream.transport.private import PINNED
 
 RELIED_ON = [
     PartitionRecords, FetchResult, Sender._find_coordinator, AIOKafkaClient._metadata_update,
-    GroupCoordinator.check_errors, AIOKafkaConsumer.seek_to_beginning, AIOKafkaProducer.begin_transaction, AIOKafkaProducer.send_batch,
+    GroupCoordinator.check_errors, AIOKafkaConsumer.seek_to_beginning, AIOKafkaProducer.begin_transaction,
+    AIOKafkaProducer.send_batch,
     AIOKafkaProducer.commit_transaction, AIOKafkaProducer.stop,
     consumer.Consumer.getmany, consumer.Consumer._wait_next_records, consumer.Consumer._drain_messages,
     consumer.Consumer.ack, consumer.Consumer.on_partitions_revoked, consumer.Consumer.on_partitions_assigned,
