@@ -1,4 +1,6 @@
-"""What the tests of the transport share: topics, a steady producer, worker processes, and readers that check the books."""
+"""What the tests of the transport share: topics, a steady producer, worker processes, readers that check the books."""
+
+# ruff: noqa: ASYNC109, ASYNC110 - what is waited for happens in other processes, each within a time of its own
 
 import asyncio
 import contextlib
