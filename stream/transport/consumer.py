@@ -314,6 +314,15 @@ class ChunkConsumer(driver.Consumer):
         )  # fmt: skip
         await super().on_partitions_assigned(assigned, generation_id)
 
+    def forget(self, partitions: frozenset[int]) -> None:
+        """The state of `partitions` is dropped: what had been acknowledged of them is in no state any more.
+
+        Their positions must not outlive it, or a takeover that the next rebalance holds up after its recovery would let
+        a partition that is then kept go on in the middle of the log.
+        """
+        for tp in [tp for tp in self._books if tp.partition in partitions]:
+            del self._books[tp]
+
     async def perform_seek(self) -> None:
         """Faust seeks while its flow is stopped; the position is set once, when recovery is done (`seek_sources`)."""
 

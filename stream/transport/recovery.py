@@ -64,6 +64,7 @@ class LedgerRecovery(Recovery):
         tables = [table for table in self.tables.values() if isinstance(table, LedgerTable)]
         for table in tables:
             table.drop(assignment.lost | assignment.gained)
+        consumer.forget(assignment.lost | assignment.gained)
         transactions = app.producer.transactions
         await transactions.release(assignment.lost)
         await transactions.fence(assignment.gained)
