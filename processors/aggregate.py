@@ -199,7 +199,7 @@ class Aggregate:
         self._changed.discard(scope)
         known = self._scopes[scope]
         known.reach(today + 1)
-        first = max(today - self.horizon_days - known.first, 0)
+        first = max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first
         end = max(today + 1 - known.first, 0)
         nw = len(self.windows)
         currencies = known.currencies() or [NO_CURRENCY]
@@ -207,6 +207,9 @@ class Aggregate:
         if known.published_in != currencies:
             known.stale[:end] |= (known.lanes[""][:end].reshape(-1, N_COUNTS, nw) != 0).any(axis=1)
             known.published_in = currencies
+            for i, w in np.argwhere(~known.stale[first:end]).tolist():  # what is zero now may have been published too
+                for currency in gone:
+                    yield record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency), None
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
         for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):
@@ -267,11 +270,20 @@ class Aggregate:
             scope.pages.pop((partition, number), None)
 
     def _set_base(self, scope: _Scope, partition: int, page: Page) -> None:
-        """A base takes the place of the former base and of the pages before its floor; usually nothing changes."""
+        """A base takes the place of the former base and of the pages before its floor; usually nothing changes.
+
+        Where something does (pages whose time had not come were never published), it is from the floor on: T before it
+        keep the values that they had, and are published no more.
+        """
         nw = len(self.windows)
         old = scope.bases.get(partition, _Base(0, EMPTY_PAGE))
         gone = [key for key in scope.pages if key[0] == partition and key[1] << PAGE_SHIFT < page.floor]
         replaced = [scope.pages.pop(key) for key in gone]
+        # What a base adds must have its place, though no page has come yet, or only later ones.
+        if page.lanes and page.floor < scope.first:
+            self._reach_back(scope, page.floor)
+        scope.reach(max(page.floor, scope.first) + 1)
+        at = max(page.floor - scope.first, 0)
         scope.bases[partition] = _Base(page.floor, page)
         currencies = set(page.lanes).union(old.page.lanes, *(one.lanes for one in replaced))
         for currency in currencies:
@@ -279,9 +291,9 @@ class Aggregate:
             for one in replaced:
                 change -= one.differences(currency, nw, base=False).sum(axis=0)
             if change.any():
-                scope.lane(currency)[:] += change.reshape(-1)
-                scope.stale |= change.any(axis=0)
-                scope.unsaved.add(scope.first >> PAGE_SHIFT)
+                scope.lane(currency)[at:] += change.reshape(-1)
+                scope.stale[at:] |= change.any(axis=0)
+                scope.unsaved.add((scope.first + at) >> PAGE_SHIFT)
 
     def _reach_back(self, scope: _Scope, first: int) -> None:
         """A late event: let the arrays begin at an earlier day. Before the first page there are only bases."""

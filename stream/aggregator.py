@@ -48,6 +48,8 @@ class PagePartition:
         """Every scope's new dates have been published up to here."""
         self._dated: dict[str, int] = {}
         self._undated: list[str] = []
+        self._new: set[str] = set()
+        """Scopes first seen after what had been handled before: none of their dates has been published."""
         self._unsaved: set[str] = set()
         self._now_ms = -1
         self.unreadable = 0
@@ -67,6 +69,8 @@ class PagePartition:
             if scope not in self._dated:
                 self._dated[scope] = 0
                 self._undated.append(scope)
+                if self._is_settled:
+                    self._new.add(scope)
         self._read_before = chunk.last + 1
         if not self._is_settled and self._read_before >= self.published_before:
             self._settle()
@@ -128,4 +132,6 @@ class PagePartition:
             if today <= before:
                 continue
             self._dated[scope] = today
-            self.aggregate.advance(scope, today, before or self.published_day)
+            after = self.aggregate.first_day(scope) - 1 if scope in self._new else before or self.published_day
+            self._new.discard(scope)
+            self.aggregate.advance(scope, today, after)

@@ -35,7 +35,7 @@ from stream.local.programs import ChildState, Program
 from stream.local.store import Store
 
 BROKER, STORE = "broker", "store"
-WORKER_COMMAND = (sys.executable, "-m", "stream.cli.main", "worker")
+WORKER_COMMAND = (sys.executable, "-m", "stream.cli", "worker")
 _BROKER_ORDER, _STORE_ORDER, _DEFAULT_ORDER, _WORKER_ORDER = 10, 20, 500, 900
 _BROKER_TIMEOUT_S = 90.0
 _WORKER_STOP_S = 20

@@ -1,0 +1,100 @@
+"""The pages of all partitions add up to the figures of all users, in any order, also after floors have risen."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from processors.aggregate import Aggregate
+from processors.calendar import DAY_MS, date_of
+from processors.decode.murmur import partition_of
+from processors.figures import Provenance
+from processors.partition import CoreConfig, Partition
+from schemas.factors import NO_CURRENCY, record_key
+from schemas.scopes import parse
+from tests.core import decoded
+from tests.streams import WINDOWS, ZONES, delivered, seeded_stream
+
+PARTITIONS = 4
+HORIZON_DAYS = 300
+CONFIG = CoreConfig(
+    windows=WINDOWS, scopes=frozenset({"shop", "market", "category"}), horizon_days=HORIZON_DAYS, activity_days=665,
+    purchase_days=1029, max_users=10_000, max_names=10_000, max_products=10_000, max_rows=10_000,
+)  # fmt: skip
+
+
+class Log:
+    """Partitions that take in a stream, and the compacted log of their pages."""
+
+    def __init__(self):
+        self.partitions = [Partition(CONFIG, 1, number=n, zone_of=ZONES.get) for n in range(PARTITIONS)]
+        self.newest = {}
+        self.today = 1
+
+    def take_in(self, values):
+        """Fold the values and publish what changed; returns the records that were published."""
+        shares = [[] for _ in self.partitions]
+        for value in values:
+            shares[partition_of(json.loads(value)["user_id"].encode(), PARTITIONS)].append(value)
+        published = []
+        for partition, share in zip(self.partitions, shares, strict=True):
+            if share:
+                columns = decoded(share)
+                partition.fold(columns)
+                self.today = max(self.today, int(columns.event_ms.max()) // DAY_MS + 1)
+        for partition in self.partitions:
+            partition.advance(self.today)
+            for _, key, value in partition.take_pages(partition.today + 1):
+                published.append((key, value))
+                self.newest.pop(key, None)
+                if value is not None:
+                    self.newest[key] = value
+        return published
+
+    def differences(self, aggregate):
+        first = self.today - HORIZON_DAYS
+        return [
+            scope
+            for scope in {key.decode().rsplit("|", 2)[0] for key in self.newest}
+            if not np.array_equal(
+                aggregate.series(scope, "", first, self.today),
+                sum(partition.counts(parse(scope), first, self.today) for partition in self.partitions),
+            )
+        ]
+
+
+@pytest.mark.parametrize("size", [40, 600])
+def test_pages_add_up_after_every_batch_and_again_from_the_compacted_log(size):
+    values = delivered(seeded_stream(3, 1_500, users=80, shops=3), 3)
+    log, aggregate, rng = Log(), Aggregate(WINDOWS, HORIZON_DAYS), random.Random(size)
+    for at in range(0, len(values), size):
+        for key, value in log.take_in(values[at : at + size]):
+            aggregate.apply(key, value)
+        assert log.differences(aggregate) == []
+    again = Aggregate(WINDOWS, HORIZON_DAYS)
+    for key in rng.sample(sorted(log.newest), len(log.newest)):
+        again.apply(key, log.newest[key])
+    assert log.differences(again) == []
+
+
+def test_figures_of_every_date_of_the_horizon_are_published_and_right():
+    values = delivered(seeded_stream(4, 800, users=50, shops=2), 4)
+    log, aggregate, shown = Log(), Aggregate(WINDOWS, HORIZON_DAYS), {}
+    for at in range(0, len(values), 100):
+        for key, value in log.take_in(values[at : at + 100]):
+            aggregate.apply(key, value)
+        for scope in aggregate.scopes():
+            aggregate.advance(scope, log.today, 0)
+            shown |= dict(aggregate.take(scope, log.today, Provenance()))
+    first = log.today - HORIZON_DAYS
+    wrong = []
+    for scope in aggregate.scopes():
+        counts = aggregate.series(scope, "", first, log.today)
+        for i, k in np.argwhere(counts[:, 0] > 0).tolist():
+            for currency in aggregate.currencies(scope) or [NO_CURRENCY]:
+                record = shown.get(record_key(scope, WINDOWS[k], date_of(first + i).isoformat(), currency))
+                found = (record.s, record.b, record.b_existing) if record else None
+                if found != tuple(counts[i, [0, 2, 3], k].tolist()):
+                    wrong.append((scope, WINDOWS[k], i - HORIZON_DAYS, found))
+    assert wrong == []
