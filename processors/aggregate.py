@@ -199,7 +199,9 @@ class Aggregate:
         self._changed.discard(scope)
         known = self._scopes[scope]
         known.reach(today + 1)
-        first = max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first
+        first = (
+            max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first
+        )
         end = max(today + 1 - known.first, 0)
         nw = len(self.windows)
         currencies = known.currencies() or [NO_CURRENCY]
@@ -209,7 +211,10 @@ class Aggregate:
             known.published_in = currencies
             for i, w in np.argwhere(~known.stale[first:end]).tolist():  # what is zero now may have been published too
                 for currency in gone:
-                    yield record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency), None
+                    yield (
+                        record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency),
+                        None,
+                    )
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
         for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):

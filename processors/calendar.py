@@ -9,7 +9,7 @@ objects.
 import datetime as dt
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
 import numpy as np
 from numba import njit
@@ -22,6 +22,10 @@ NO_DAY = 0
 
 _FIRST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST = dt.datetime(2100, 1, 2, tzinfo=dt.UTC)
+
+
+# The zone data of the package that is locked with us, not those of the machine: every machine gives the same dates.
+reset_tzpath(to=())
 
 
 class UnknownZoneError(ValueError):

@@ -258,9 +258,12 @@ def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArr
     """out[T - first, counter, w] = value(w, T) for T in first … last (first >= floor - 1); n counters a row."""
     nw = len(c.windows)
     total = c.base[row, : n * nw].copy()
-    floor = c.control[_FLOOR]
-    for t in range(floor, last + 1):
+    t = c.control[_FLOOR]
+    while t <= last:
         at = np.int64(c.table[row, (t >> PAGE_SHIFT) & (c.table.shape[1] - 1)]) * _UNIT
+        if at == 0 and t + PAGE_DAYS <= first and t & (PAGE_DAYS - 1) == 0:
+            t += PAGE_DAYS
+            continue
         if at != 0:
             at += (t & (PAGE_DAYS - 1)) * n * nw
             for k in range(n * nw):
@@ -268,6 +271,7 @@ def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArr
         if t >= first:
             for k in range(n * nw):
                 out[t - first, k // nw, k % nw] = total[k]
+        t += 1
 
 
 @njit(cache=True, nogil=True)

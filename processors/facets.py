@@ -125,6 +125,8 @@ class Dictionaries:
         self.currency = Names(300)
         self._parent = np.zeros(channels + 4, np.int32)
         self._parents = 0
+        self.over_bound: dict[str, int] = {}
+        """Events with a name that counts under `_other`, by kind."""
         triple = reserve((products + 2, 3), np.int32)
         self.products = Products(np.zeros(64, np.int32), triple, np.array([0, products], np.int64))
         # Number 1 is what overflows: the triple of overflow names.
@@ -176,6 +178,9 @@ class Dictionaries:
             if sizes[field]:
                 intern_column(self.named(kind).table, decoded.buffer, spans, field, column[kind])
         intern_triples(self.products, column["item"], column["category"], column["brand"], column["product"])
+        for kind, numbers in column.items():
+            if kind != "user" and self.is_full(kind):
+                self.over_bound[kind] = self.over_bound.get(kind, 0) + int((numbers == OTHER).sum())
         return Interned(column["user"], column["shop"], column["product"], column["channel"], column["currency"])
 
     @property

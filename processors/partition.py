@@ -46,7 +46,7 @@ from processors.counters import (
     with_room,
 )
 from processors.decode.columns import ORDER_ID, Decoded
-from processors.facets import DICTIONARIES, Dictionaries, Interned
+from processors.facets import DICTIONARIES, Dictionaries
 from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
 from processors.ledger import (
     CELLS,
@@ -59,9 +59,8 @@ from processors.ledger import (
     new_ledger,
     refunds_without_effect,
 )
-from processors.names import OTHER
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
-from processors.pool import reserve
+from processors.pool import PoolError, reserve
 from processors.segments import (
     BAD_CHECKSUM,
     BAD_KEY,
@@ -99,6 +98,10 @@ _CROSSED_WITH = {
 }
 _AHEAD_DAYS = 366 + 2 * PAGE_DAYS
 """A fact of today changes T up to a year ahead."""
+_LAST_DAY = 47_483
+"""Day number of 2100-01-01: no event is later."""
+_REACH_DAYS = 446
+"""Days of the ring besides the horizon: what lies ahead, and the step in which the floor rises."""
 _FLOOR_STEP_DAYS = 64
 """The floor rises in steps, so that bases change a few times a year."""
 _BLOCK = 4096
@@ -135,6 +138,8 @@ class CoreConfig:
     def __post_init__(self) -> None:
         if not self.windows or not all(1 <= w <= 365 for w in self.windows):
             raise ValueError(f"windows must be 1 to 365 days, got {self.windows}")
+        if self.ring_days & (self.ring_days - 1) or self.ring_days < min(self.horizon_days, _LAST_DAY) + _REACH_DAYS:
+            raise ValueError(f"ring_days must be a power of two of at least horizon_days + {_REACH_DAYS}")
         unknown = self.scopes - KINDS.keys()
         if unknown:
             raise ValueError(f"unknown scopes {sorted(unknown)}: expected some of {', '.join(KINDS)}")
@@ -142,9 +147,23 @@ class CoreConfig:
             raise ValueError(f"at most {MAX_CHANNELS - 2} channels and {MAX_SHOPS - 2} shops fit a ledger cell")
 
     @property
+    def figures(self) -> str:
+        """What decides the content of counters and pages: with another, both have to be made anew."""
+        return f"{self.windows} {sorted(self.scopes)} {self.default_zone}"
+
+    @property
     def mask(self) -> int:
         """One bit a kept kind of counter rows."""
         return sum(1 << kind for word in self.scopes for kind in KINDS[word])
+
+
+def ring_days(horizon_days: int) -> int:
+    """Days that pages have to cover for a horizon: a power of two.
+
+    >>> ring_days(731)
+    2048
+    """
+    return max(1 << (horizon_days + _REACH_DAYS - 1).bit_length(), 2048)
 
 
 class Sizes(NamedTuple):
@@ -175,8 +194,6 @@ class Partition:
         self.first_day = 0
         """The first business day with data, 0 while there is none."""
         self.last_day = 0
-        self.over_bound: dict[str, int] = {}
-        """Events counted under `_other` since this object was made, by kind of name."""
         self.dictionaries = Dictionaries(
             users=config.max_users,
             shops=config.max_shops,
@@ -212,12 +229,11 @@ class Partition:
             return
         decoded.buffer = _frozen(decoded.buffer)
         names = self.dictionaries.intern(decoded)
-        self._count_overflow(names)
         self._zone_new_shops()
         latest = int(decoded.event_ms.max()) // DAY_MS + 3
         if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
             self.advance(latest)
-        self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * len(decoded))
+        self._room_for_rows(2 * self.config.mask.bit_count() * len(decoded))
         self._room_for_lines(int((decoded.spans[:, ORDER_ID, 1] > 0).sum()))
         batch = Batch(
             *names,
@@ -392,6 +408,11 @@ class Partition:
         unknown, mismatched = refunds_without_effect(self._ledger.arena, len(self.dictionaries.users))
         return int(unknown), int(mismatched)
 
+    @property
+    def over_bound(self) -> dict[str, int]:
+        """Events counted under `_other` since this object was made, by kind of name."""
+        return self.dictionaries.over_bound
+
     def sizes(self) -> Sizes:
         """How much the partition holds; bytes are those in use by ledgers, blobs, counters and names."""
         users = len(self.dictionaries.users)
@@ -433,14 +454,18 @@ class Partition:
             np.int64,
         )
 
-    def _count_overflow(self, names: Interned) -> None:
-        for kind, column in (("shop", names.shop), ("channel", names.channel), ("product", names.product)):
-            if self.dictionaries.is_full(kind):
-                self.over_bound[kind] = self.over_bound.get(kind, 0) + int((column == OTHER).sum())
-
     def _grow_scratch(self, lines: int) -> None:
         if lines > len(self._scratch.day):
             self._scratch = self._scratch._replace(day=np.zeros(2 * lines, np.int64))
+
+    def _room_for_rows(self, new: int) -> None:
+        """Before a kernel that may make so many rows: none may be written past the bound."""
+        if row_count(self._counters) + new > self.config.max_rows:
+            raise PoolError(
+                f"{row_count(self._counters):,} counter rows and up to {new:,} more exceed the bound of "
+                f"{self.config.max_rows:,} a partition: raise SMART_MAX_ROWS or keep fewer SMART_SCOPES"
+            )
+        self._counters = with_room(self._counters, new)
 
     def _room_for_lines(self, new: int) -> None:
         self._known_lines += new
@@ -507,7 +532,7 @@ class Partition:
         for end in slice_end.tolist():
             if end <= first:
                 continue
-            self._counters = with_room(self._counters, kinds * int(per_user[first:end].sum()))
+            self._room_for_rows(kinds * int(per_user[first:end].sum()))
             recount(self._counters, arena, self.dictionaries.facets, self._scratch, first, end, self.config.mask)
             first = end
 

@@ -47,6 +47,8 @@ class Totals(msgspec.Struct):
     """A partition's durable book-keeping."""
 
     topics: dict[str, TopicTotals] = {}
+    figures: str = ""
+    """What decides the content of pages (windows, scopes, default zone), in words; "" before the first event."""
     watermark_ms: int = -1
     """Greatest applied event time; -1 before the first event."""
     first_day: int = 0

@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     fetch_max_wait_ms: int = _setting(
         20, "ms", "How long a broker may gather records before it answers.", ge=1, le=5_000
     )
-    fetch_min_bytes: int = _setting(1, "bytes", "What a broker gathers before it answers at once.", ge=1)
+    fetch_min_bytes: int = _setting(1_048_576, "bytes", "What a broker gathers before it answers at once.", ge=1)
     fetch_max_bytes: int = _setting(16_777_216, "bytes", "What one answer of a broker may hold.", ge=65_536)
     max_chunk_records: int = _setting(4_096, "records", "Records that are folded in one piece.", ge=1, le=65_536)
     reconnect_pause_ms: int = _setting(

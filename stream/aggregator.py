@@ -132,6 +132,9 @@ class PagePartition:
             if today <= before:
                 continue
             self._dated[scope] = today
-            after = self.aggregate.first_day(scope) - 1 if scope in self._new else before or self.published_day
+            if scope in self._new:
+                after = self.aggregate.first_day(scope) - 1
+            else:  # after a takeover today's figures are published again: the store may have lost them meanwhile
+                after = before or min(self.published_day, today - 1)
             self._new.discard(scope)
             self.aggregate.advance(scope, today, after)

@@ -18,11 +18,16 @@ from processors.pages import page_of
 from processors.partition import Partition
 from schemas.control import ClockRecord
 from schemas.durable import TOTALS_KEY, TopicTotals, Totals, decode_totals, encode_totals
+from schemas.errors import SmartError
 from schemas.refusals import Refusal, dead_letter_headers
 from schemas.topics import dead_letter_topic
 from stream.guard import UndecodableGuard
 from stream.transport.chunk import Chunk
 from stream.transport.committer import Outgoing, Pair
+
+
+class KeptOtherwiseError(SmartError):
+    """The durable state was made with settings that these cannot go on from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,13 @@ class SourcePartition:
         self.partition.load([key for key, _ in state], [value for _, value in state])
 
     def finish(self, today: int) -> None:
-        """All records are loaded: count anew, and go on towards `today`."""
+        """All records are loaded: count anew, and go on towards `today`. Raises KeptOtherwiseError."""
+        figures = self.partition.config.figures
+        if self.totals.figures not in ("", figures):
+            raise KeptOtherwiseError(
+                f"figures were kept as {self.totals.figures}, the settings say {figures}: SMART_WINDOWS, "
+                "SMART_SCOPES and SMART_DEFAULT_TIMEZONE cannot change without a rebuild"
+            )
         self.partition.first_day = self.totals.first_day
         self.partition.rebuild(self.totals.today or today)
         self.partition.forget_pages(_last_day(self.totals.published_through_page))
@@ -146,6 +157,7 @@ class SourcePartition:
         if self._is_changed or moved or changes.pages:
             self.totals.published_through_page = max(self.totals.published_through_page, through)
             self.totals.today = self.partition.today
+            self.totals.figures = self.partition.config.figures
             changes.changelog = [*self.partition.take_records(), encode_totals(self.totals)]
             changes.dead_letters, self._dead_letters = self._dead_letters, []
         report = self._new_report(at_ms, caught_up=caught_up)

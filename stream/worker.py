@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvloop
 from faust.types import TP
 
 from processors.warm import warm
@@ -103,6 +104,7 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     # Kernels that are not in the cache would be compiled within the first chunk, for longer than a session lasts.
     warm()
+    uvloop.install()
     with metrics.served(settings.metrics_host, settings.metrics_port) as port, tempfile.TemporaryDirectory() as folder:
         log.info("metrics are served", host=settings.metrics_host, port=port)
         app = build(settings, metrics, Path(folder) / "faust")

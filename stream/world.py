@@ -18,7 +18,7 @@ import structlog
 from processors.calendar import Zones, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
-from processors.partition import CoreConfig, Partition
+from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.scopes import parse
@@ -29,8 +29,8 @@ from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.metrics import Metrics
-from stream.source import Changes, SourceOptions, SourcePartition, restated
-from stream.transport import Bulk, Chunk
+from stream.source import Changes, KeptOtherwiseError, SourceOptions, SourcePartition, restated
+from stream.transport import Bulk, Chunk, ExitCode, die
 from stream.transport.committer import Pair, Records
 
 HEARTBEAT_MS = 1_000
@@ -167,7 +167,10 @@ class World:
     async def finish(self, partition: int) -> None:
         """Count anew; in a thread, since kernels let others run meanwhile."""
         source = self.sources[partition]
-        await asyncio.to_thread(source.finish, self._today() or 1)
+        try:
+            await asyncio.to_thread(source.finish, self._today() or 1)
+        except KeptOtherwiseError as error:
+            die(ExitCode.CONFIG, str(error))
         if source.totals.watermark_ms >= 0:
             self.clock.note_event(source.totals.watermark_ms)
 
@@ -299,6 +302,7 @@ def core_config(settings: Settings) -> CoreConfig:
         scopes=frozenset(settings.scopes),
         default_zone=settings.default_timezone,
         horizon_days=settings.horizon_days,
+        ring_days=ring_days(settings.horizon_days),
         activity_days=settings.retention_activity_days,
         purchase_days=settings.retention_purchase_days,
         max_users=settings.max_users,

@@ -14,6 +14,7 @@ KNOWN_HOSTS = {
     "127.0.0.1",
     "localhost",
     "www.apache.org",  # the licence
+    "www.w3.org",  # names the namespace of SVG
     "json-schema.org",  # names the dialect of generated schemas
 }
 

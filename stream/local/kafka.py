@@ -110,7 +110,8 @@ class Broker:
         }
 
     def _format(self) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        # The tool takes an id that begins with a dash for an option.
+        cluster_id = "S" + urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii")[1:].rstrip("=")
         java = self._java(128, *self.jvm_flags, quick=True)
         tool = [*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id]
         run = subprocess.run(
