@@ -1,0 +1,143 @@
+"""What must be true when a seed has come to rest, whatever happened on the way."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+
+from processors.calendar import date_of, day_of
+from processors.decode import decode
+from processors.partition import Partition
+from schemas.control import decode_clock
+from schemas.factors import NO_CURRENCY, decode_record
+from schemas.refusals import HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC
+from schemas.topics import CLOCK, FACTORS_LIVE
+from stream.clock import latest_day
+from tests.core import differences, oracle_of
+from tests.simulation.history import ZONES, dead_letter_topic
+
+COUNTS = ("s", "s_existing", "b", "b_existing", "items", "buyer_days")
+
+
+def judge(simulation, *, by_brute_force=False):
+    """Problems found, in words."""
+    if simulation.problems:
+        return simulation.problems
+    problems = [*_totals(simulation), *_dead_letters(simulation)]
+    reference = _reference(simulation)
+    problems += _figures(simulation, reference)
+    if by_brute_force and not problems:
+        problems += _brute_force(simulation, reference)
+    return problems
+
+
+def _totals(simulation):
+    for (topic, partition), codes in sorted(simulation.traffic.produced.items()):
+        found = simulation.totals(partition).topics.get(topic)
+        refused = Counter(code for code in codes if code)
+        told = (found.next_offset, found.accepted, found.refused) if found else None
+        expected = (len(codes), len(codes) - refused.total(), dict(refused))
+        if told != expected:
+            yield f"totals of {topic}-{partition} are {told}, should be {expected}"
+
+
+def _dead_letters(simulation):
+    found = Counter()
+    for (topic, _), log in simulation.broker.logs.items():
+        if topic.endswith(".dlq"):
+            for entry in log.committed():
+                headers = dict(entry.headers)
+                name = headers[HEADER_TOPIC].decode()
+                found[name, int(headers[HEADER_PARTITION]), int(headers[HEADER_OFFSET])] += 1
+                if dead_letter_topic(name) != topic:
+                    yield f"a dead letter of {name} lies in {topic}"
+    expected = Counter(
+        (topic, partition, offset)
+        for (topic, partition), codes in simulation.traffic.produced.items()
+        for offset, code in enumerate(codes)
+        if code
+    )
+    if found != expected:
+        yield f"dead letters: {dict(found - expected)} too many, {dict(expected - found)} missing"
+
+
+def _reference(simulation):
+    """One partition that has taken in every accepted event, once and in order."""
+    partition = Partition(simulation.config, latest_day(_now_ms(simulation)) or 1, zone_of=ZONES.get)
+    partition.fold(decode(simulation.traffic.accepted, None, None, partition=0, partitions=1, wall_clock=False))
+    return partition
+
+
+def _now_ms(simulation):
+    if simulation.shape.clock == "wall":
+        return simulation.wall_ms()
+    records = simulation.broker.logs[CLOCK, 0].newest().values()
+    return max((decode_clock(value).accepted_ms or 0 for value in records), default=0)
+
+
+def _figures(simulation, reference):
+    now_ms = _now_ms(simulation)
+    if not simulation.traffic.accepted:
+        return
+    try:
+        published = _published(simulation)
+    except ValueError as error:
+        yield f"a published record is none: {error}"
+        return
+    windows, horizon = simulation.config.windows, simulation.config.horizon_days
+    for scope, _ in reference.scopes():
+        zone = ZONES.get(scope.shop, simulation.settings.default_timezone)
+        today = reference.zones.day_at(zone, now_ms)
+        first = today - horizon + 2  # a partition counts its horizon from the date of the easternmost zone
+        counts = reference.counts(scope, first, today)
+        money = {c: reference.money(scope, c, first, today) for c in reference.currencies(scope)}
+        for i, w in _every(len(counts), len(windows)):
+            as_of = date_of(first + i).isoformat()
+            found = published.pop((scope.name, windows[w], as_of), {})
+            expected = dict(zip(COUNTS, counts[i, :, w].tolist(), strict=True))
+            where = f"{scope.name} {windows[w]} d to {as_of}"
+            if any(expected.values()) and not found:
+                yield f"{where}: nothing is published, should be {expected}"
+            if NO_CURRENCY in found and len(found) > 1:
+                yield f"{where}: published with currencies {sorted(found)}"
+            amounts = {c: tuple(series[i, :, w].tolist()) for c, series in money.items()}
+            for currency, record in found.items():
+                told = {name: getattr(record, name) for name in COUNTS}
+                if told != expected:
+                    yield f"{where}, {currency}: published {told}, should be {expected}"
+                told, should = (record.gmv_minor, record.gmv_existing_minor), amounts.get(currency, (0, 0))
+                if told != should:
+                    yield f"{where}: {currency} published {told}, should be {should}"
+            for currency, amount in amounts.items():
+                if any(amount) and currency not in found and found:
+                    yield f"{where}: {currency} {amount} is not published"
+        for (name, window, as_of), found in published.items():
+            if name == scope.name and as_of > date_of(today).isoformat():
+                yield f"{name} {window} d to {as_of}: {sorted(found)} published before its date"
+
+
+def _published(simulation):
+    """(scope, window, as_of) → currency → the newest record."""
+    found = defaultdict(dict)
+    for (topic, _), log in simulation.broker.logs.items():
+        if topic == FACTORS_LIVE:
+            for value in log.newest().values():
+                record = decode_record(value)
+                found[record.scope, record.window_days, record.as_of][record.currency] = record
+    return found
+
+
+def _every(n, m):
+    return ((i, j) for i in range(n) for j in range(m))
+
+
+def _brute_force(simulation, reference):
+    """The reference itself against the oracle."""
+    if not simulation.traffic.accepted:
+        return
+    oracle = oracle_of(simulation.traffic.accepted, zones=ZONES)
+    last = date_of(latest_day(_now_ms(simulation)) - 1)
+    for scope, _ in reference.scopes():
+        for days in (0, 1, 6, 7, 20, 39):
+            at = last - dt.timedelta(days=days)
+            if day_of(at) > 0:
+                found = differences(reference, oracle, scope.name, at, at)
+                yield from (text for text in found if "currencies are" not in text)
