@@ -1,9 +1,9 @@
 """The baseline: shop figures by a Faust app as Faust's documentation teaches: `python -m bench.baseline_faust worker`.
 
-An agent over the events (JSON values, `faust.Record`) asks a table for the last dates of this user in this shop, and sends
-what changes to a topic keyed by scope; a second agent adds that up in a table of totals, and a timer publishes the totals
-that changed, a message a scope. Daily and 7-day S, B and GMV of every shop and the market: fewer figures than the
-product's (no classes of users, no longer periods, no late events, no refunds), and at-least-once.
+An agent over the events (JSON values, `faust.Record`) asks a table for the last dates of this user in this shop, and
+sends what changes to a topic keyed by scope; a second agent adds that up in a table of totals, and a timer publishes
+the totals that changed, a message a scope. Daily and 7-day S, B and GMV of every shop and the market: fewer figures
+than the product's (no classes of users, no longer periods, no late events, no refunds), and at-least-once.
 
 It is kind to Faust: two dates of a user are one table value where a set of users or a windowed table would cost several
 times as much, a change is one message and one table update a scope whatever the number of dates it counts for, and only
@@ -12,7 +12,6 @@ what the figures need is decoded.
 
 import datetime as dt
 import os
-from typing import Any
 
 import faust
 
@@ -74,7 +73,7 @@ def changes_of(day: int, active_on: int, bought_on: int, paid_minor: int | None)
 
 
 @app.agent(events)
-async def see(stream: Any) -> None:
+async def see(stream: faust.StreamT[Event]) -> None:
     """Find out what an event changes."""
     async for event in stream:
         if event.action not in ACTIVE:
@@ -91,7 +90,7 @@ async def see(stream: Any) -> None:
 
 
 @app.agent(changes)
-async def add_up(stream: Any) -> None:
+async def add_up(stream: faust.StreamT[list[list[int]]]) -> None:
     """Keep the totals."""
     async for scope, found in stream.items():
         total = dict(totals[scope])

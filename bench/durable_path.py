@@ -59,12 +59,17 @@ def measure(scale: float) -> Result:
     return Result(
         "durable_path",
         "How many events a second does a core work off, from the event topics to committed figures?",
-        f"{events:,} simulated events of {traffic.mean_bytes():.0f} B ({traffic.shape.users:,} users, {traffic.shape.shops} shops, "
-        f"{traffic.shape.days} dates) lie in the four event topics ({stack.partitions} partitions each, zstd); one worker with the event "
-        "clock reads, decodes and folds them, and every 250 ms commits ledgers, pages, totals and figures (windows 1, 7, 30, "
-        "365; shops and market) in one transaction a partition. It counts until all offsets are committed and the last figure "
+        f"{events:,} simulated events of {traffic.mean_bytes():.0f} B ({traffic.shape.users:,} users, "
+        f"{traffic.shape.shops} shops, "
+        f"{traffic.shape.days} dates) lie in the four event topics ({stack.partitions} partitions each, zstd); "
+        "one worker with the event "
+        "clock reads, decodes and folds them, and every 250 ms commits ledgers, pages, totals and figures "
+        "(windows 1, 7, 30, "
+        "365; shops and market) in one transaction a partition. It counts until all offsets are committed and "
+        "the last figure "
         "is published; then every figure of every date is compared with a count by set arithmetic.",
-        "a stock Faust app written as its documentation teaches (`baseline_faust.py`): JSON records, tables, changelogs, "
+        "a stock Faust app written as its documentation teaches (`baseline_faust.py`): JSON records, tables, "
+        "changelogs, "
         f"at-least-once, S, B and GMV over 1 and 7 days only; the first {stock.events:,} of the same events.",
         {
             "one worker": [
@@ -115,7 +120,9 @@ class Stock:
 
 def run_baseline(stack: Rig, traffic: Traffic, events: int) -> Stock:
     """Run the stock Faust app on the first events until it publishes nothing new any more."""
-    topics = [_topic(name, stack.partitions) for name in ("baseline.events", "baseline-changes", "baseline.figures")]
+    topics = [
+        plain_topic(name, stack.partitions) for name in ("baseline.events", "baseline-changes", "baseline.figures")
+    ]
     with Admin(stack.brokers) as admin:
         admin.create(topics, 1)
     asyncio.run(_put(stack, traffic, events))
@@ -142,11 +149,13 @@ def run_baseline(stack: Rig, traffic: Traffic, events: int) -> Stock:
     wrong = sum(newest.get(key) != values for key, values in expected.items())
     return Stock(
         events, sampler.cpu_until("app", last_at), sampler.cpu_until("app", first_at), last_at - first_at,
-        sampler.cpu_until("broker", last_at) - broker_before, sampler.peak_bytes("app") / 2**20, records, wrong, len(expected),
+        sampler.cpu_until("broker", last_at) - broker_before, sampler.peak_bytes("app") / 2**20,
+        records, wrong, len(expected),
     )  # fmt: skip
 
 
-def _topic(name: str, partitions: int) -> Topic:
+def plain_topic(name: str, partitions: int) -> Topic:
+    """A topic beside those of the registry, for a baseline."""
     config = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
     return Topic(name, partitions, config, "", "", "", "", "figures")
 

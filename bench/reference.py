@@ -23,7 +23,7 @@ _NOT_ACTIVE: Final = (Action.CART_REMOVE, Action.REFUND, Action.TOUCH)
 
 
 def figures(rows: Rows, windows: tuple[int, ...]) -> dict[tuple[str, int, str], tuple[int, ...]]:
-    """(scope, window, last date) → FIELDS, for all dates of the traffic and all shops in UTC+8. Zero rows are left out."""
+    """(scope, window, last date) → FIELDS, for all dates and all shops, in UTC+8. Rows of zeros are left out."""
     day = (rows["event_ms"] + UTC_OFFSET_MS) // DAY_MS
     first, n_days = int(day.min()), int(day.max() - day.min()) + 1
     day = day - first

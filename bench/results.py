@@ -65,9 +65,9 @@ def write_page(order: Sequence[str], folder: Path = FOLDER) -> None:
     head = [
         "# How fast it is",
         "",
-        "Made by `make bench` (`python -m bench`) from the JSON files beside it. CPU is user + system time of a process, of all",
-        "its threads, out of `/proc`; a core-second is one second of one core. Every figure has a baseline of the same run: on a",
-        "shared machine seconds differ from run to run, ratios hardly do.",
+        "Made by `make bench` (`python -m bench`) from the JSON files beside it. CPU is user + system time of a",
+        "process, of all its threads, out of `/proc`; a core-second is one second of one core. Every figure has a",
+        "baseline of the same run: on a shared machine seconds differ from run to run, ratios hardly do.",
     ]
     (folder / "README.md").write_text(
         "\n".join([*head, *(line for n in names for line in _section(found[n]))]) + "\n", encoding="utf-8"
@@ -95,7 +95,8 @@ def _section(said: dict) -> list[str]:  # type: ignore[type-arg]
     machine, versions = said["machine"], said["versions"]
     lines += [
         "",
-        f"{said['date']} · {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
+        f"{said['date']} · {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['system']}, "
         f"load before {machine['load_before']} · "
         + ", ".join(f"{name} {version}" for name, version in versions.items()),
     ]
