@@ -114,8 +114,10 @@ class _Scope:
 class Aggregate:
     """Sums of the pages of all partitions, for the scopes placed in one partition of `factors.pages`."""
 
-    def __init__(self, windows: Sequence[int], horizon_days: int) -> None:
+    def __init__(self, windows: Sequence[int], horizon_days: int, *, published_day: int = 0) -> None:
+        """published_day: a state that is read again had figures published up to this day, so that far they can change."""
         self.windows = tuple(windows)
+        self._published_day = published_day
         self.horizon_days = horizon_days
         self._scopes: dict[str, _Scope] = {}
         self._changed: set[str] = set()
@@ -255,7 +257,7 @@ class Aggregate:
         first = number << PAGE_SHIFT
         if first < scope.first:
             self._reach_back(scope, first)
-        scope.reach(first + PAGE_DAYS)
+        scope.reach(max(first + PAGE_DAYS, self._published_day + 1))
         scope.unsaved.add(number)
         old = scope.pages.get((partition, number), EMPTY_PAGE)
         for currency in old.lanes.keys() | page.lanes.keys():
@@ -287,7 +289,7 @@ class Aggregate:
         # What a base adds must have its place, though no page has come yet, or only later ones.
         if page.lanes and page.floor < scope.first:
             self._reach_back(scope, page.floor)
-        scope.reach(max(page.floor, scope.first) + 1)
+        scope.reach(max(page.floor, scope.first, self._published_day) + 1)
         at = max(page.floor - scope.first, 0)
         scope.bases[partition] = _Base(page.floor, page)
         currencies = set(page.lanes).union(old.page.lanes, *(one.lanes for one in replaced))

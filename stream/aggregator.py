@@ -33,12 +33,14 @@ class PagePartition:
         *,
         published_before: int,
         published_day: int,
+        today: int,
         day_in_zone: Callable[[str, int], int],
     ) -> None:
         """published_before: offset below which pages had been published before this takeover. published_day: day number
-        up to which new dates had been (0: none). day_in_zone: (scope, instant in ms) → the scope's day number.
+        up to which new dates had been (0: none). today: the latest that some may have been (their slice came, others' did
+        not). day_in_zone: (scope, instant in ms) → the scope's day number.
         """
-        self.aggregate = Aggregate(windows, horizon_days)
+        self.aggregate = Aggregate(windows, horizon_days, published_day=max(published_day, today))
         self.published_before = published_before
         """What all pages at offsets below this one say has been published."""
         self._is_settled = published_before <= 0

@@ -259,6 +259,7 @@ class World:
                 self.config.horizon_days,
                 published_before=totals.aggregated_before,
                 published_day=totals.aggregated_day,
+                today=self._today(),
                 day_in_zone=self._day_in_zone,
             )
         return self.pages[partition]
