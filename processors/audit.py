@@ -4,15 +4,16 @@ Figures are shown in three places: records in the topic, the newest of them in t
 store, of which any past date is read. Dates before the horizon are not kept up and so not compared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from processors.calendar import date_of
+from processors.counters import PAID_LINES
 from processors.figures import Provenance
 from processors.figures import records as records_of
 from processors.pages import PageError, currencies_of, total_series
 from processors.recount import Recount
-from schemas.factors import FactorRecord, record_key
+from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 from schemas.scopes import Scope
 
 LIVE: Final = "factors.live"
@@ -34,38 +35,49 @@ class Difference(NamedTuple):
 
 
 def audit_live(
-    recount: Recount, scope: Scope, shown: Shown, days: Iterable[int], windows: Sequence[int]
+    recount: Recount, scope: Scope, shown: Shown, days: Iterable[int], windows: Sequence[int], first_kept: int
 ) -> Iterator[Difference]:
-    """Differences of a scope's records of these days. All of them must be there; rows of zeros may be."""
-    expected = {
-        (day, record.window_days, record.currency): record
-        for day in days
-        for window in windows
-        for record in recount.records(scope, window, day)
-    }
-    asked = set(days)
-    for place in sorted(expected.keys() | {place for place in shown if place[0] in asked}):
-        day, window, currency = place
-        if window in windows:
-            text = unlike(expected.get(place), shown.get(place))
-            if text:
-                yield Difference(
-                    LIVE, record_key(scope.name, window, date_of(day).isoformat(), currency), "; ".join(text)
-                )
+    """Differences of a scope's records of these days. All of them must be there; rows of zeros may be.
+
+    first_kept: the first day number of the horizon. A currency whose lines count at no date from then on may be shown
+    with its zeros, or not at all.
+    """
+    by_row: dict[tuple[int, int], dict[str, FactorRecord]] = {}
+    for (day, window, currency), record in shown.items():
+        by_row.setdefault((day, window), {})[currency] = record
+    for day in days:
+        for window in windows:
+            found = by_row.get((day, window), {})
+            expected = _expected(recount, scope, window, day, found, first_kept - max(windows) + 1)
+            for currency in sorted(expected.keys() | found.keys()):
+                text = unlike(expected.get(currency), found.get(currency))
+                if text:
+                    key = record_key(scope.name, window, date_of(day).isoformat(), currency)
+                    yield Difference(LIVE, key, "; ".join(text))
+
+
+def _expected(
+    recount: Recount, scope: Scope, window: int, day: int, found: Container[str], since: int
+) -> dict[str, FactorRecord]:
+    """Currency → the record that should be shown; of currencies with no line since then, only those found."""
+    surely = {record.currency: record for record in recount.records(scope, window, day, lines_since=since)}
+    maybe = {record.currency: record for record in recount.records(scope, window, day) if record.currency in found}
+    if maybe and NO_CURRENCY not in maybe:
+        surely.pop(NO_CURRENCY, None)
+    return maybe | surely
 
 
 def audit_store(scope: str, shown: Shown, stored: Sequence[FactorRecord], today: int) -> Iterator[Difference]:
     """Differences between the newest records of a scope in the store and those in the topic."""
     newest: dict[tuple[int, str], FactorRecord] = {}
     for (_, window, currency), record in sorted(shown.items()):
-        if record.s or record.b:
-            newest[window, currency] = record
+        newest[window, currency] = record
     there = {(record.window_days, record.currency): record for record in stored}
     date = date_of(today).isoformat()
     for window, currency in sorted(newest.keys() | there.keys()):
         expected, found = newest.get((window, currency)), there.get((window, currency))
         if found is None and expected is not None and expected.as_of != date:
-            continue  # all zero today, and nothing older has to be there
+            continue  # nothing older than today's has to be there
         as_of = (found or expected or FactorRecord(scope=scope, as_of=date, window_days=window)).as_of
         text = unlike(expected, found)
         if text:
@@ -73,26 +85,32 @@ def audit_store(scope: str, shown: Shown, stored: Sequence[FactorRecord], today:
 
 
 def audit_pages(
-    recount: Recount, scope: Scope, pages: Mapping[int, bytes], days: Sequence[int], windows: Sequence[int]
+    recount: Recount,
+    scope: Scope,
+    pages: Mapping[int, bytes],
+    days: Sequence[int],
+    windows: Sequence[int],
+    first_kept: int,
 ) -> Iterator[Difference]:
     """Differences of a scope's total pages for these days, which are ascending."""
     found: dict[tuple[int, int, str], FactorRecord] = {}
     try:
         known = dict(sorted(pages.items()))
         first, counts = total_series(known, len(windows), "", days[-1])
-        money = {
+        series = {
             c: total_series(known, len(windows), c, days[-1])[1] for c in currencies_of(known.values(), len(windows))
         }
     except PageError as error:
         yield Difference(PAGES, scope.name, str(error))
         return
+    money = {currency: lane[:, :PAID_LINES] for currency, lane in series.items() if lane[:, PAID_LINES].any()}
     for day in days:
         if day >= first and len(counts):
             at = slice(day - first, day - first + 1)
-            amounts = {currency: series[at] for currency, series in money.items()}
+            amounts = {currency: lane[at] for currency, lane in money.items()}
             for record in records_of(scope.name, windows, day, counts[at], amounts, Provenance()):
                 found[day, record.window_days, record.currency] = record
-    for difference in audit_live(recount, scope, found, days, windows):
+    for difference in audit_live(recount, scope, found, days, windows, first_kept):
         yield difference._replace(place=PAGES)
 
 

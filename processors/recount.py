@@ -42,6 +42,7 @@ PLACES: dict[str, tuple[bool, str]] = {
 """Word for a kind of scopes → (within a shop, crossed with)."""
 _COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
 _NOTHING = Provenance()
+_REMEMBERED = 1 << 18
 
 
 class _Seen(NamedTuple):
@@ -53,6 +54,18 @@ class _Seen(NamedTuple):
     """[m, 2] day, user; each once."""
     paid: Array
     """[k, 5] day, user, currency, amount, quantity; added up by the first three."""
+    last_line: dict[int, int]
+    """Currency → the last day with a line."""
+
+
+class _Counted(NamedTuple):
+    """One scope and period."""
+
+    counts: list[int]
+    """S, S_existing, B, B_existing, items, purchase days."""
+    money: dict[int, tuple[int, int]]
+    """Currency → GMV, GMV_existing."""
+    last_line: dict[int, int]
 
 
 class Recount:
@@ -63,6 +76,7 @@ class Recount:
         self._cells, self._lines = evidence.cells, evidence.lines
         self._indices: dict[tuple[bool, str], dict[tuple[int, int], tuple[Array, Array]]] = {}
         self._seen: tuple[Scope, _Seen] | None = None
+        self._counted: dict[tuple[Scope, int, int], _Counted] = {}
 
     def scopes(self, words: Sequence[str]) -> Iterator[Scope]:
         """Every scope of these kinds in which anything happened."""
@@ -79,34 +93,32 @@ class Recount:
         active = self._look(scope).active
         return int(active[-1, 0]) if len(active) else 0
 
-    def records(self, scope: Scope, window_days: int, day: int) -> list[FactorRecord]:
-        """The records of one scope and period: one for each currency of the scope, "-" without; [] for zeros."""
-        seen = self._look(scope)
-        first = day - window_days + 1
-        active, bought = _users(seen.active, first, day), _users(seen.bought, first, day)
-        existing = _users(seen.bought, first - LOOKBACK_DAYS, first - 1)
-        paid = _between(seen.paid, first, day)
-        by_existing = np.isin(paid[:, 1], existing)
-        counts = [
-            len(active),
-            len(np.intersect1d(active, existing)),
-            len(bought),
-            len(np.intersect1d(bought, existing)),
-            int(paid[:, 4].sum()),
-            len(_between(seen.bought, first, day)),
-        ]
-        if not any(counts):
+    def records(self, scope: Scope, window_days: int, day: int, *, lines_since: int = 0) -> list[FactorRecord]:
+        """The records of one scope and period: one for each currency of the scope, "-" without; [] for zeros.
+
+        Its currencies are those of its lines since a day.
+        """
+        counted = self._count(scope, window_days, day)
+        if not any(counted.counts):
             return []
-        money: dict[str, tuple[int, int]] = {}
         names = self._numbers.names("currency")
-        for currency in np.unique(seen.paid[:, 2]).tolist():
-            own = paid[:, 2] == currency
-            money[names[currency]] = int(paid[own, 3].sum()), int(paid[own & by_existing, 3].sum())
+        known = {
+            names[number]: counted.money[number] for number, last in counted.last_line.items() if last >= lines_since
+        }
         as_of = date_of(day).isoformat()
         return [
-            record(scope.name, window_days, as_of, counts, currency, amounts, _NOTHING)
-            for currency, amounts in sorted((money or {NO_CURRENCY: (0, 0)}).items())
+            record(scope.name, window_days, as_of, counted.counts, currency, amounts, _NOTHING)
+            for currency, amounts in sorted((known or {NO_CURRENCY: (0, 0)}).items())
         ]
+
+    def _count(self, scope: Scope, window_days: int, day: int) -> _Counted:
+        """What is counted of one scope and period; remembered, for it is asked for several times."""
+        key = scope, window_days, day
+        if key not in self._counted:
+            if len(self._counted) >= _REMEMBERED:
+                self._counted.clear()
+            self._counted[key] = _counted(self._look(scope), window_days, day)
+        return self._counted[key]
 
     def _look(self, scope: Scope) -> _Seen:
         """What happened in a scope; the last one asked for is kept."""
@@ -162,7 +174,29 @@ def _seen(cells: Array, lines: Array) -> _Seen:
         np.unique(cells[:, [DAY, USER]], axis=0),
         np.unique(lines[:, [DAY, USER]], axis=0),
         np.concatenate([keys, sums], axis=1),
+        dict(zip(keys[:, 2].tolist(), keys[:, 0].tolist(), strict=True)),  # ascending by day: the last one stays
     )
+
+
+def _counted(seen: _Seen, window_days: int, day: int) -> _Counted:
+    first = day - window_days + 1
+    active, bought = _users(seen.active, first, day), _users(seen.bought, first, day)
+    existing = _users(seen.bought, first - LOOKBACK_DAYS, first - 1)
+    paid = _between(seen.paid, first, day)
+    by_existing = np.isin(paid[:, 1], existing)
+    counts = [
+        len(active),
+        len(np.intersect1d(active, existing)),
+        len(bought),
+        len(np.intersect1d(bought, existing)),
+        int(paid[:, 4].sum()),
+        len(_between(seen.bought, first, day)),
+    ]
+    money: dict[int, tuple[int, int]] = {}
+    for currency in seen.last_line:
+        own = paid[:, 2] == currency
+        money[currency] = int(paid[own, 3].sum()), int(paid[own & by_existing, 3].sum())
+    return _Counted(counts, money, seen.last_line)
 
 
 def _between(rows: Array, first_day: int, last_day: int) -> Array:

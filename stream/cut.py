@@ -1,0 +1,241 @@
+"""Reads topics to their committed ends, and makes of them what a running system knows and what it shows.
+
+Only what is committed is read: the newest record of each key of changelog and figures, and all events where they are
+what is counted from.
+"""
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import aiokafka
+import msgspec
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from processors.audit import LIVE, Difference, Shown
+from processors.calendar import Zones, day_of
+from processors.decode import Decoded, decode
+from processors.evidence import Evidence
+from processors.recount import Recount
+from schemas.durable import TOTALS_KEY, DurableError, Totals, decode_totals
+from schemas.errors import SmartError
+from schemas.factors import FactorRecord, decode_record
+from schemas.scopes import Scope
+from schemas.settings import Settings
+from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, changelog_topic
+from stream.transport.chunk import Chunk
+from stream.transport.driver import install
+from stream.transport.unpack import ChunkFormat
+
+SourceName = Literal["changelog", "events"]
+Place = tuple[str, int]
+"""(topic, partition)."""
+_CHUNK_RECORDS: Final = 8192
+_FETCH_BYTES: Final = 4 << 20
+_POLL_MS: Final = 200
+
+
+class VerifyError(SmartError):
+    """The system cannot be verified; the message says why."""
+
+
+class _EveryTopic(frozenset[str]):
+    """A set of names that has them all: any topic may have holes."""
+
+    __slots__ = ()
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+
+class Tail:
+    """Topics, read to their committed ends as often as asked. An async context manager."""
+
+    def __init__(self, brokers: str, application_id: str) -> None:
+        install()  # consumers can be given chunks from now on
+        self._brokers = brokers
+        shared: dict[str, Any] = {
+            "bootstrap_servers": brokers.split(","),
+            "client_id": "smart-verify",
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+        }
+        self._consumer = aiokafka.AIOKafkaConsumer(
+            **shared,
+            group_id=None,
+            key_deserializer=ChunkFormat(_CHUNK_RECORDS, _EveryTopic()),
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            auto_offset_reset="earliest",
+        )
+        # It asks for the workers' offsets, and never joins their group.
+        self._group = aiokafka.AIOKafkaConsumer(**shared, group_id=application_id)
+        self._read: dict[TopicPartition, int] = {}
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+            await self._group.start()
+        except (KafkaError, OSError) as error:
+            await self.__aexit__(None, None, None)
+            raise VerifyError(
+                f"no Kafka broker answers at {self._brokers}; start one with 'smart demo', or set SMART_BROKERS"
+            ) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+        await self._group.stop()
+
+    async def begin(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Read these from their beginnings, which are returned."""
+        wanted = [TopicPartition(*place) for place in places]
+        self._consumer.assign(wanted)
+        self._read = dict(await self._consumer.beginning_offsets(wanted))
+        for place, offset in self._read.items():
+            self._consumer.seek(place, offset)
+        return {(place.topic, place.partition): offset for place, offset in self._read.items()}
+
+    async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Where the committed part of each ends."""
+        found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        return {(place.topic, place.partition): end for place, end in found.items()}
+
+    async def committed(self, places: Iterable[Place]) -> dict[Place, int]:
+        """How far the workers have come with each."""
+        wanted = [TopicPartition(*place) for place in places]
+        self._group.assign(wanted)
+        found = await asyncio.gather(*map(self._group.committed, wanted))
+        return {(place.topic, place.partition): end or 0 for place, end in zip(wanted, found, strict=True)}
+
+    async def catch_up(self, apply: Callable[[Chunk], None]) -> int:
+        """Hand on everything up to the present ends; returns how many records that were."""
+        ends = await self._consumer.end_offsets(list(self._read))
+        behind = {place for place, end in ends.items() if self._read[place] < end}
+        n = 0
+        while behind:
+            polled = await self._consumer.getmany(*behind, timeout_ms=_POLL_MS, max_records=8)
+            for place, chunks in polled.items():
+                for chunk in chunks:
+                    apply(chunk)
+                    n += len(chunk)
+                    self._read[place] = chunk.last + 1
+                if self._read[place] >= ends[place]:
+                    behind.discard(place)
+        return n
+
+
+class Cut:
+    """What has been read so far."""
+
+    def __init__(self, settings: Settings, source: SourceName) -> None:
+        self.source = source
+        self.totals: dict[int, Totals] = {}
+        """Partition → its durable book-keeping."""
+        self.accepted: Counter[Place] = Counter()
+        self.refused: Counter[tuple[str, int, str]] = Counter()
+        """(topic, partition, code) → records; these two only where events are the source."""
+        self.unreadable: list[Difference] = []
+        """Records of figures that are none."""
+        self._settings = settings
+        self._changelog = changelog_topic(settings.application_id)
+        self._newest: dict[Place, dict[bytes, bytes]] = {}
+        self._events: dict[Place, list[Chunk]] = {}
+        self._changed: set[int] = set()
+        self._evidence = Evidence()
+        self._zones, self._zone_names = Zones(), dict[str, str]()
+
+    def places(self) -> list[Place]:
+        """What has to be read."""
+        topics = [self._changelog, FACTORS_LIVE, *(EVENT_TOPICS if self.source == "events" else ())]
+        return [(topic, partition) for topic in topics for partition in range(self._settings.partitions)]
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take in records."""
+        if chunk.topic != FACTORS_LIVE:
+            self._changed.add(chunk.partition)
+        if chunk.topic in EVENT_TOPICS:
+            self._events.setdefault((chunk.topic, chunk.partition), []).append(chunk)
+            return
+        newest = self._newest.setdefault((chunk.topic, chunk.partition), {})
+        for key, value in zip(chunk.keys, chunk.values, strict=True):
+            if value is None:
+                newest.pop(key or b"", None)
+            else:
+                newest[key or b""] = value
+
+    def recount(self) -> Recount:
+        """Count from what has been read. Raises VerifyError for what cannot be read."""
+        for partition in sorted(self._changed):
+            records = self._newest.get((self._changelog, partition), {})
+            try:
+                if TOTALS_KEY in records:
+                    self.totals[partition] = decode_totals(records[TOTALS_KEY])
+                self._evidence.put_ledgers(partition, records)
+            except DurableError as error:
+                raise VerifyError(f"changelog of partition {partition}: {error}") from error
+            # The zones in which dates were taken are in the ledgers' dictionaries, whatever is counted from.
+            self._zone_names.update(self._evidence.zones)
+        if self.source == "events":
+            for partition in sorted(self._changed):
+                self._evidence.put_events(partition, self._decoded(partition), self._day_at)
+        self._changed.clear()
+        return Recount(self._evidence)
+
+    def shown(self) -> dict[str, Shown]:
+        """Scope → its newest records in the topic."""
+        found: dict[str, Shown] = {}
+        self.unreadable.clear()
+        for (topic, _), records in self._newest.items():
+            if topic == FACTORS_LIVE:
+                for key, value in records.items():
+                    try:
+                        record = decode_record(value)
+                    except msgspec.DecodeError as error:
+                        self.unreadable.append(Difference(LIVE, key.decode(errors="replace"), str(error)))
+                    else:
+                        found.setdefault(record.scope, {})[_shown_at(record)] = record
+        return found
+
+    def today(self, scope: Scope, wall_ms: int) -> int:
+        """The scope's day number; 0 while no time has passed."""
+        now_ms = wall_ms
+        if self._settings.clock == "event":
+            now_ms = max((totals.watermark_ms for totals in self.totals.values()), default=-1)
+        return self._day_at(scope.shop or "", now_ms) if now_ms >= 0 else 0
+
+    def _day_at(self, shop: str, instant_ms: int) -> int:
+        return self._zones.day_at(self._zone_names.get(shop, self._settings.default_timezone), instant_ms)
+
+    def _decoded(self, partition: int) -> Iterable[Decoded]:
+        """What the totals say has been applied of a partition's events, decided upon anew."""
+        settings = self._settings
+        for topic in EVENT_TOPICS:
+            known = self.totals.get(partition, Totals()).topics.get(topic)
+            upto = known.next_offset if known else 0
+            self.accepted[topic, partition] = 0
+            for key in [key for key in self.refused if key[:2] == (topic, partition)]:
+                del self.refused[key]
+            for chunk in self._events.get((topic, partition), ()):
+                n = len(chunk) if chunk.last < upto else sum(offset < upto for offset in chunk.offsets)
+                decoded = decode(
+                    chunk.values[:n],
+                    chunk.keys[:n],
+                    chunk.timestamps_ms[:n],
+                    partition=partition,
+                    partitions=settings.partitions,
+                    partitioner=settings.partitioner,
+                    wall_clock=settings.clock == "wall",
+                )
+                self.accepted[topic, partition] += len(decoded)
+                self.refused.update((topic, partition, refusal.code.value) for refusal in decoded.refusals)
+                yield decoded
+
+
+def _shown_at(record: FactorRecord) -> tuple[int, int, str]:
+    return day_of(dt.date.fromisoformat(record.as_of)), record.window_days, record.currency
