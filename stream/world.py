@@ -80,6 +80,8 @@ class World:
         self.shops: dict[str, ShopRecord] = {}
         self.sources: dict[int, SourcePartition] = {}
         self.pages: dict[int, PagePartition] = {}
+        self.pages_came = asyncio.Event()
+        """Pages have been added up since it was cleared."""
         self._zones = Zones()
         self._days: dict[str, int] = {}
         """Zone → day number at `_days_at_ms`."""
@@ -125,6 +127,8 @@ class World:
         pages = self._pages_of(chunk.partition)
         unreadable = pages.unreadable
         pages.apply(chunk)
+        if len(chunk):
+            self.pages_came.set()
         if pages.unreadable > unreadable:
             log.error(
                 "pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable
@@ -206,6 +210,12 @@ class World:
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
         )
         return self._transaction(partition, changes, live)
+
+    async def collect_early(self, partition: int) -> Records:
+        """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
+        live = self._collect_figures(partition, self.sources[partition], self.now_ms())
+        self._metrics.count(m.LIVE_RECORDS, len(live))
+        return [Bulk(FACTORS_LIVE, partition, live)]
 
     async def committed(self, partition: int) -> None:
         """The transaction has committed: tell how long that took."""

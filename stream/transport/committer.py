@@ -53,6 +53,11 @@ class Committer(Protocol):
         What it returns counts as taken: when the transaction fails, the worker ends.
         """
 
+    async def collect_early(self, partition: int) -> Records:
+        """What of `partition` need not wait for the next commit, for a transaction of its own; asked for by
+        `consumer.publish_early`. It must be safe to publish it again.
+        """
+
     async def committed(self, partition: int) -> None:
         """The transaction with what `collect` last returned for `partition` has committed."""
 
@@ -67,6 +72,10 @@ class NothingToCommit:
         """Nothing to end."""
 
     async def collect(self, partition: int) -> Records:  # noqa: ARG002
+        """Nothing to publish."""
+        return ()
+
+    async def collect_early(self, partition: int) -> Records:  # noqa: ARG002
         """Nothing to publish."""
         return ()
 

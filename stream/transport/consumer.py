@@ -160,6 +160,7 @@ class ChunkConsumer(driver.Consumer):
         self.ownership = Ownership()
         self._books: dict[TP, OffsetBook] = defaultdict(OffsetBook)
         self._is_publishing = False  # between recovery and the next rebalance
+        self._rounds = asyncio.Lock()  # a partition has one transaction at a time
 
         async def deliver(message: ConsumerMessage) -> None:
             if isinstance(message, ChunkMessage):
@@ -258,8 +259,16 @@ class ChunkConsumer(driver.Consumer):
         While nothing is published, nothing is committed either: what has been acknowledged since the last transaction
         is in none.
         """
-        if not self._is_publishing:
-            return False
+        async with self._rounds:
+            return await self._round() if self._is_publishing else False
+
+    async def publish_early(self) -> None:
+        """Publish what the committer gives between two commits (`collect_early`); commits no offsets."""
+        async with self._rounds:
+            if self._is_publishing:
+                await asyncio.gather(*(self._publish_early(partition) for partition in self.ownership.live))
+
+    async def _round(self) -> bool:
         noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
         await asyncio.gather(*(self._publish(partition) for partition in self.ownership.live))
         if not noted or not await self._thread.commit(noted):
@@ -277,6 +286,13 @@ class ChunkConsumer(driver.Consumer):
             die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
         if await self.app.producer.transactions.send(partition, records):
             await committer.committed(partition)
+
+    async def _publish_early(self, partition: int) -> None:
+        try:
+            records = await self.app.committer.collect_early(partition)
+        except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
+            die(ExitCode.SOFTWARE, f"collect_early of partition {partition} raised", error)
+        await self.app.producer.transactions.send(partition, records)
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised; the agent's own error handler ends the process."""
