@@ -115,7 +115,7 @@ class Aggregate:
     """Sums of the pages of all partitions, for the scopes placed in one partition of `factors.pages`."""
 
     def __init__(self, windows: Sequence[int], horizon_days: int, *, published_day: int = 0) -> None:
-        """published_day: a state that is read again had figures published up to this day, so that far they can change."""
+        """published_day: a state that is read again had figures published up to this day: so far they can change."""
         self.windows = tuple(windows)
         self._published_day = published_day
         self.horizon_days = horizon_days

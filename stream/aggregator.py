@@ -37,8 +37,8 @@ class PagePartition:
         day_in_zone: Callable[[str, int], int],
     ) -> None:
         """published_before: offset below which pages had been published before this takeover. published_day: day number
-        up to which new dates had been (0: none). today: the latest that some may have been (their slice came, others' did
-        not). day_in_zone: (scope, instant in ms) → the scope's day number.
+        up to which new dates had been (0: none). today: the latest that some may have been (their slice came, others'
+        did not). day_in_zone: (scope, instant in ms) → the scope's day number.
         """
         self.aggregate = Aggregate(windows, horizon_days, published_day=max(published_day, today))
         self.published_before = published_before

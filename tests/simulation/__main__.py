@@ -1,37 +1,27 @@
 """`python -m tests.simulation SEED [VARIANT]`: run one seed and print its whole schedule.
-`python -m tests.simulation FIRST..END`: run a range of seeds and print the ones that fail.
+`python -m tests.simulation FIRST..END [VARIANT]`: run a range of seeds and print those that fail.
 """
 
 import sys
 import time
 
-from tests.simulation.judge import judge
-from tests.simulation.shell import PlainVariant
-from tests.simulation.simulation import Simulation
+from tests.simulation import run, variants
 
 
-def main(seed, variant="PlainVariant"):
-    if variant == "PlainVariant":
-        chosen = PlainVariant
-    else:
-        from tests.simulation import variants
-
-        chosen = getattr(variants, variant)
-    if ".." in seed:
-        first, end = map(int, seed.split(".."))
-        started, failed = time.process_time(), 0
-        for number in range(first, end):
-            problems = judge(Simulation(number, chosen).run(), by_brute_force=number % 50 == 0)
-            if problems:
-                failed += 1
-                print(f"seed {number}: {problems[0]}")
-        seconds = time.process_time() - started
-        print(f"{failed} of {end - first} failed, {1000 * seconds / (end - first):.1f} ms a seed")
+def main(seeds, variant="PlainVariant"):
+    chosen = getattr(variants, variant)
+    if ".." not in seeds:
+        print(run.told(int(seeds), chosen))
         return
-    simulation = Simulation(int(seed), chosen, is_told=True).run()
-    problems = judge(simulation, by_brute_force=True)
-    print("\n".join(simulation.told))
-    print("\n".join(problems) if problems else "all is as it should be")
+    first, end = map(int, seeds.split(".."))
+    run.problems_of(first, chosen)
+    started = time.process_time()
+    found = run.failing(first, end, chosen)
+    spent_ms = 1000 * (time.process_time() - started)
+    for seed, problem in found:
+        print(f"seed {seed}: {problem}")
+    print(f"{len(found)} of {end - first} failed; {spent_ms / (end - first):.1f} ms a seed")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -16,6 +16,7 @@ import numpy as np
 from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES
 from stream.transport.chunk import Chunk
 
+HOUR_MS = 3_600_000
 OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
 
 
@@ -231,7 +232,12 @@ class Broker:
             return
         topic, partition = random.choice(compacted)
         log = self.logs[topic, partition]
-        below = random.randint(0, log.end)
+        # The segment that is written to is left alone, and another is begun after hours only.
+        old_ms = self.simulation.wall_ms() - HOUR_MS
+        old = [entry.offset for entry in log.entries if entry.timestamp_ms < old_ms]
+        if not old:
+            return
+        below = random.choice([old[-1] + 1, random.randint(0, old[-1] + 1)])
         # Tombstones stay for a day: by then every reader has passed them.
         read_to = self.group.offsets.get((topic, partition), 0) if topic == FACTORS_PAGES else 0
         log.compact(below, read_to if topic in {FACTORS_PAGES, FACTORS_LIVE, CLOCK} else 0)

@@ -67,7 +67,7 @@ class Shape:
 
 
 def draw_shape(rng: random.Random) -> Shape:
-    active_ms = rng.choice([6_000, 12_000, 20_000])
+    active_ms = rng.choice([2_000, 5_000, 8_000])
     partitions = rng.choice([2, 2, 2, 3])
     shape = Shape(
         workers=rng.choice([2, 2, 2, 1]),
@@ -75,7 +75,7 @@ def draw_shape(rng: random.Random) -> Shape:
         clock=rng.choice(["wall", "event"]),
         windows=rng.choice([(1, 7), (1, 7), (1, 30), (7,)]),
         active_ms=active_ms,
-        commit_interval_s=rng.choice([0.7, 1.5]),
+        commit_interval_s=rng.choice([0.4, 0.8]),
         records_at_a_time=rng.choice([1, 3, 4_000]),
         undecodable_run_max=rng.choice([1_000, 1_000, 1_000, 3]),
     )
@@ -86,10 +86,10 @@ def draw_shape(rng: random.Random) -> Shape:
     for at_ms in some(4):
         kind = rng.choice(["crash", "crash", "pause", "freeze", "freeze", "stop"])
         point = rng.choice([rng.choice(POINTS), rng.choice(LIKELY_POINTS)])
-        for_ms = {"pause": rng.uniform(50, 3_000), "freeze": rng.uniform(6_500, 16_000)}.get(kind, 0.0)
+        for_ms = {"pause": rng.uniform(50, 1_500), "freeze": rng.uniform(3_200, 8_000)}.get(kind, 0.0)
         shape.faults.append(Fault(kind, "now" if kind == "stop" else point, at_ms, for_ms))
     shape.rebalances_ms = some(3)
-    shape.outages = [(at_ms, rng.choice([300, 2_000, 9_000])) for at_ms in some(1)]
+    shape.outages = [(at_ms, rng.choice([300, 2_000, 7_000])) for at_ms in some(1)]
     shape.jumps = [(at_ms, rng.choice(["midnight", "midnight", "hours", "days", "months"])) for at_ms in some(3)]
     shape.compactions_ms = some(3)
     if rng.random() < 0.15:

@@ -3,6 +3,8 @@
 import datetime as dt
 from collections import Counter, defaultdict
 
+import numpy as np
+
 from processors.calendar import date_of, day_of
 from processors.decode import decode
 from processors.partition import Partition
@@ -89,29 +91,38 @@ def _figures(simulation, reference):
         first = today - horizon + 2  # a partition counts its horizon from the date of the easternmost zone
         counts = reference.counts(scope, first, today)
         money = {c: reference.money(scope, c, first, today) for c in reference.currencies(scope)}
-        for i, w in _every(len(counts), len(windows)):
+        cells = {(int(i), int(w)) for i, w in np.argwhere((counts != 0).any(axis=1))}
+        days = {date_of(first + i).isoformat(): i for i in range(len(counts))}
+        for name, window, as_of in published:
+            if name == scope.name and as_of in days:
+                cells.add((days[as_of], windows.index(window)))
+            elif name == scope.name and as_of > date_of(today).isoformat():
+                yield f"{name} {window} d to {as_of}: published before its date"
+        for i, w in sorted(cells):
             as_of = date_of(first + i).isoformat()
-            found = published.pop((scope.name, windows[w], as_of), {})
-            expected = dict(zip(COUNTS, counts[i, :, w].tolist(), strict=True))
-            where = f"{scope.name} {windows[w]} d to {as_of}"
-            if any(expected.values()) and not found:
-                yield f"{where}: nothing is published, should be {expected}"
-            if NO_CURRENCY in found and len(found) > 1:
-                yield f"{where}: published with currencies {sorted(found)}"
+            found = published.get((scope.name, windows[w], as_of), {})
+            expected = counts[i, :, w].tolist()
             amounts = {c: tuple(series[i, :, w].tolist()) for c, series in money.items()}
-            for currency, record in found.items():
-                told = {name: getattr(record, name) for name in COUNTS}
-                if told != expected:
-                    yield f"{where}, {currency}: published {told}, should be {expected}"
-                told, should = (record.gmv_minor, record.gmv_existing_minor), amounts.get(currency, (0, 0))
-                if told != should:
-                    yield f"{where}: {currency} published {told}, should be {should}"
-            for currency, amount in amounts.items():
-                if any(amount) and currency not in found and found:
-                    yield f"{where}: {currency} {amount} is not published"
-        for (name, window, as_of), found in published.items():
-            if name == scope.name and as_of > date_of(today).isoformat():
-                yield f"{name} {window} d to {as_of}: {sorted(found)} published before its date"
+            where = f"{scope.name} {windows[w]} d to {as_of}"
+            yield from (f"{where}: {text}" for text in _differences(found, expected, amounts))
+
+
+def _differences(found, expected, amounts):
+    """How the records of one scope, window and T differ from what they should say."""
+    if any(expected) and not found:
+        yield f"nothing is published, should be {expected}"
+    if NO_CURRENCY in found and len(found) > 1:
+        yield f"published with currencies {sorted(found)}"
+    for currency, record in found.items():
+        told = [getattr(record, name) for name in COUNTS]
+        if told != expected:
+            yield f"published in {currency}: {told}, should be {expected}"
+        told, should = (record.gmv_minor, record.gmv_existing_minor), amounts.get(currency, (0, 0))
+        if told != should:
+            yield f"published {currency} {told}, should be {should}"
+    for currency, amount in amounts.items():
+        if any(amount) and currency not in found and found:
+            yield f"{currency} {amount} is not published"
 
 
 def _published(simulation):
@@ -123,10 +134,6 @@ def _published(simulation):
                 record = decode_record(value)
                 found[record.scope, record.window_days, record.as_of][record.currency] = record
     return found
-
-
-def _every(n, m):
-    return ((i, j) for i in range(n) for j in range(m))
 
 
 def _brute_force(simulation, reference):

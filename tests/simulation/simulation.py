@@ -64,10 +64,10 @@ class Simulation:
         self.source_options = replace(options, undecodable_run_records_max=self.shape.undecodable_run_max)
         self.changelog = changelog_topic("smart")
         self.commit_interval_s = self.shape.commit_interval_s
-        self.session_timeout_ms = 6_000
-        self.heartbeat_ms = 1_000
-        self.rebalance_timeout_ms = 8_000
-        self.transaction_timeout_ms = 10_000
+        self.session_timeout_ms = 3_000
+        self.heartbeat_ms = 500
+        self.rebalance_timeout_ms = 4_000
+        self.transaction_timeout_ms = 6_000
         self._wall_ahead_ms = 0.0
         self.broker = Broker(self)
         self.processes: dict[str, Process | None] = {}
@@ -252,7 +252,7 @@ class Simulation:
         self._expire_later(process)
         if code is not None and code.name == "DATA":  # somebody looks, and lets it go on
             self.source_options = replace(self.source_options, undecodable_run_records_max=1_000)
-        delay_ms = self.random.choice([100, 1_000, 9_000]) if self.is_active else 100
+        delay_ms = self.random.choice([100, 1_000, 5_000]) if self.is_active else 100
         self.timeline.later(delay_ms, lambda: self._start(name))
 
     def _start(self, name):
@@ -322,7 +322,7 @@ class Simulation:
                 record = ShopRecord(shop_id=shop, zone=zone)
                 self.broker.logs[SHOPS, 0].append(record.key(), record.encode())
         for number in range(shape.workers):
-            timeline.later(self.random.choice([0, 0, 3_000]), lambda name=f"w{number + 1}": self._start(name))
+            timeline.later(self.random.choice([0, 0, 1_500]), lambda name=f"w{number + 1}": self._start(name))
         if shape.third_joins_ms is not None:
             timeline.later(shape.third_joins_ms, lambda: self._start("w9"))
         for _ in range(self.random.randint(4, 24)):

@@ -1,0 +1,216 @@
+"""The product broken on purpose, one way each: a simulator that cannot see these would prove nothing."""
+
+import asyncio
+
+from schemas.durable import TOTALS_KEY
+from schemas.topics import FACTORS_LIVE
+from stream.aggregator import PagePartition
+from stream.transport import Bulk
+from stream.transport.ownership import Ownership
+from stream.world import World
+from tests.simulation.shell import PlainVariant, SimulatedConsumer
+
+
+class _CommitsFirst(SimulatedConsumer):
+    async def force_commit(self, *_args, **_options):
+        if not self._is_publishing:
+            return False
+        noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
+        if not noted or not await self._thread.commit(noted):
+            noted = {}
+        await asyncio.gather(*(self._publish(partition) for partition in self.ownership.live))
+        for tp, end in noted.items():
+            self._books[tp].commit(end)
+        return bool(noted)
+
+
+class OffsetsBeforeTheTransaction(PlainVariant):
+    """Offsets are committed, then the state that they stand for."""
+
+    consumer = _CommitsFirst
+
+
+class _CommitsWhileTakingOver(SimulatedConsumer):
+    async def force_commit(self, *_args, **_options):
+        if self._is_publishing:
+            return await super().force_commit()
+        noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
+        if not noted or not await self._thread.commit(noted):
+            return False
+        for tp, end in noted.items():
+            self._books[tp].commit(end)
+        return True
+
+
+class CommitsWithoutPublishing(PlainVariant):
+    """Between a rebalance and the end of the takeover, offsets are committed though nothing is published."""
+
+    consumer = _CommitsWhileTakingOver
+
+
+class NoFencing(PlainVariant):
+    """The broker lets a former owner's producer go on."""
+
+    @staticmethod
+    def prepare(simulation):
+        simulation.broker.is_fencing = False
+
+
+class _ForgetsTotals(World):
+    async def collect(self, partition):
+        """The totals follow in the next transaction."""
+        held = self.__dict__.setdefault("held", {})
+        late, records = held.pop(partition, []), list(await super().collect(partition))
+        for i, record in enumerate(records):
+            if isinstance(record, Bulk) and record.topic == self._changelog:
+                held[partition] = [pair for pair in record.records if pair[0] == TOTALS_KEY]
+                others = [pair for pair in record.records if pair[0] != TOTALS_KEY]
+                records[i] = record._replace(records=[*others, *late])
+        return records
+
+
+class TotalsAfterTheTransaction(PlainVariant):
+    """What has been applied is told one transaction later than what came of it."""
+
+    world = _ForgetsTotals
+
+
+class _ForgetsGenerations(Ownership):
+    def assign(self, partitions, generation):
+        if self._generation is not None:
+            self._generation = generation - 1
+        return super().assign(partitions, generation)
+
+
+class KeptOverAMissedGeneration(PlainVariant):
+    """A worker that missed a generation goes on with the state that it has."""
+
+    ownership = _ForgetsGenerations
+
+
+class KeptOverAMissedGenerationUnfenced(KeptOverAMissedGeneration):
+    """The same, without the broker's fencing behind it."""
+
+    prepare = NoFencing.prepare
+
+
+class _KeepsPositions(SimulatedConsumer):
+    def forget(self, partitions):
+        pass
+
+
+class PositionsOutliveTheirState(PlainVariant):
+    """A takeover leaves the positions of the state before it."""
+
+    consumer = _KeepsPositions
+
+
+class _HoldsAnything(Ownership):
+    def holds(self, assignment):
+        return True
+
+
+class TakeoversGoOn(PlainVariant):
+    """A takeover is not held up by the rebalance that begins in it."""
+
+    ownership = _HoldsAnything
+
+
+class _SettlesLate(PagePartition):
+    def apply(self, chunk):
+        """Everything of the first chunks counts as published."""
+        was_settled = self._is_settled
+        before, self.published_before = self.published_before, 1 << 60 if not was_settled else self.published_before
+        super().apply(chunk)
+        self.published_before = before
+        if not was_settled and self._read_before >= before:
+            self._settle()
+
+
+class _NeverSettles(PagePartition):
+    def _settle(self):
+        pass
+
+
+class _OfPages(World):
+    page_partition = PagePartition
+
+    def _pages_of(self, partition):
+        known = partition in self.pages
+        pages = super()._pages_of(partition)
+        if not known:
+            pages.__class__ = self.page_partition
+        return pages
+
+
+class _SettlesLateWorld(_OfPages):
+    page_partition = _SettlesLate
+
+
+class _NeverSettlesWorld(_OfPages):
+    page_partition = _NeverSettles
+
+
+class SettlesWhatIsNew(PlainVariant):
+    """After a takeover, pages count as published that nobody had published."""
+
+    world = _SettlesLateWorld
+
+
+class NeverSettles(PlainVariant):
+    """After a takeover, nothing counts as read to where it had been published."""
+
+    world = _NeverSettlesWorld
+
+
+class _CommitsHandled(World):
+    def _pages_of(self, partition):
+        known = partition in self.pages
+        pages = super()._pages_of(partition)
+        if not known:
+            committed = self._progress._app.consumer.committed_offset
+            tp = next(tp for tp in self._progress._app.consumer.assignment() if (tp.topic, tp.partition) == ("factors.pages", partition))
+            pages.published_before = committed(tp) or 0
+            pages._is_settled = pages.published_before <= 0
+        return pages
+
+
+class PublishedByTheCommittedOffset(PlainVariant):
+    """What has been published of the pages is taken from their committed offset, not from the totals."""
+
+    world = _CommitsHandled
+
+
+class _LosesLive(World):
+    async def collect(self, partition):
+        """Figures go out on their own, before what they follow from."""
+        records = list(await super().collect(partition))
+        return [record for record in records if not (isinstance(record, Bulk) and record.topic == FACTORS_LIVE and len(record.records) == 1)]
+
+
+class LosesSingleFigures(PlainVariant):
+    """A transaction of one figure leaves it out."""
+
+    world = _LosesLive
+
+
+class NoCompaction(PlainVariant):
+    """The product as it is, on a broker whose cleaner never comes: to look into a seed."""
+
+    @staticmethod
+    def prepare(simulation):
+        simulation.broker.compact = lambda _random: None
+
+
+MUTANTS = (
+    OffsetsBeforeTheTransaction,
+    CommitsWithoutPublishing,
+    NoFencing,
+    TotalsAfterTheTransaction,
+    KeptOverAMissedGenerationUnfenced,
+    PositionsOutliveTheirState,
+    SettlesWhatIsNew,
+    NeverSettles,
+    PublishedByTheCommittedOffset,
+    LosesSingleFigures,
+)
