@@ -98,6 +98,7 @@ _CROSSED_WITH = {
 }
 _AHEAD_DAYS = 366 + 2 * PAGE_DAYS
 """A fact of today changes T up to a year ahead."""
+_FACTS_AT_A_TIME = 100_000
 _LAST_DAY = 47_483
 """Day number of 2100-01-01: no event is later."""
 _REACH_DAYS = 446
@@ -233,19 +234,29 @@ class Partition:
         latest = int(decoded.event_ms.max()) // DAY_MS + 3
         if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
             self.advance(latest)
-        self._room_for_rows(2 * self.config.mask.bit_count() * len(decoded))
         self._room_for_lines(int((decoded.spans[:, ORDER_ID, 1] > 0).sum()))
-        batch = Batch(
-            *names,
-            decoded.action,
-            decoded.event_ms,
-            decoded.quantity,
-            decoded.amount_minor,
-            decoded.spans,
-            decoded.raw,
-            decoded.buffer,
-        )
-        marks = self._marks()
+        marks, first = self._marks(), 0
+        while first < len(decoded):
+            piece = slice(first, first + self._room_for_rows(len(decoded) - first))
+            batch = Batch(
+                names.user[piece],
+                names.shop[piece],
+                names.product[piece],
+                names.channel[piece],
+                names.currency[piece],
+                decoded.action[piece],
+                decoded.event_ms[piece],
+                decoded.quantity[piece],
+                decoded.amount_minor[piece],
+                decoded.spans[piece],
+                decoded.raw[piece],
+                decoded.buffer,
+            )
+            self._fold_piece(batch, marks)
+            first = piece.stop
+        self.first_day, self.last_day = int(marks[2]), int(marks[3])
+
+    def _fold_piece(self, batch: Batch, marks: NDArray[np.int64]) -> None:
         done = 0
         while True:
             done = fold_batch(
@@ -260,10 +271,9 @@ class Partition:
                 self.config.mask,
                 marks,
             )
-            if done == len(decoded):
-                break
+            if done == len(batch.user):
+                return
             self._grow_scratch(2 * len(self._scratch.day))
-        self.first_day, self.last_day = int(marks[2]), int(marks[3])
 
     def advance(self, today: int) -> None:
         """The date has come: T older than the horizon are forgotten, in steps of 64 days."""
@@ -458,14 +468,23 @@ class Partition:
         if lines > len(self._scratch.day):
             self._scratch = self._scratch._replace(day=np.zeros(2 * lines, np.int64))
 
-    def _room_for_rows(self, new: int) -> None:
-        """Before a kernel that may make so many rows: none may be written past the bound."""
-        if row_count(self._counters) + new > self.config.max_rows:
+    def _room_for_rows(self, facts: int) -> int:
+        """How many of so many facts can be counted at once, each making all the rows that it may. At least one.
+
+        Raises PoolError where not even one can: a kernel writes no row past the bound.
+        """
+        each = 2 * self.config.mask.bit_count()
+        count = row_count(self._counters)
+        if not each:
+            return facts
+        room = min(facts, (self.config.max_rows - count) // each)
+        if room < 1:
             raise PoolError(
-                f"{row_count(self._counters):,} counter rows and up to {new:,} more exceed the bound of "
-                f"{self.config.max_rows:,} a partition: raise SMART_MAX_ROWS or keep fewer SMART_SCOPES"
+                f"the bound of {self.config.max_rows:,} counter rows a partition is met: "
+                "raise SMART_MAX_ROWS or keep fewer SMART_SCOPES"
             )
-        self._counters = with_room(self._counters, new)
+        self._counters = with_room(self._counters, each * room)
+        return room
 
     def _room_for_lines(self, new: int) -> None:
         self._known_lines += new
@@ -521,18 +540,17 @@ class Partition:
             self._zone_new_shops()
 
     def _recount(self, users: int) -> None:
-        arena = self._ledger.arena
         # The counters' hash table grows between slices of users, never inside the kernel.
-        per_user = np.maximum(arena.users[: users + 1, N_LISTS + CELLS] + arena.users[: users + 1, N_LISTS + LINES], 1)
-        kinds = 2 * self.config.mask.bit_count()
-        slice_end = np.searchsorted(
-            np.cumsum(per_user) // 100_000, np.arange(0, int(per_user.sum()) // 100_000 + 1), "right"
-        )
+        arena = self._ledger.arena
+        facts = arena.users[: users + 1, N_LISTS + CELLS] + arena.users[: users + 1, N_LISTS + LINES]
+        upto = np.cumsum(facts)
         first = 1
-        for end in slice_end.tolist():
-            if end <= first:
-                continue
-            self._room_for_rows(kinds * int(per_user[first:end].sum()))
+        while first <= users:
+            room = self._room_for_rows(_FACTS_AT_A_TIME)
+            end = int(np.searchsorted(upto, upto[first - 1] + room, "right"))
+            if end == first:  # a single user has more facts than that; its rows are fewer, but nobody knows how many
+                self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * int(facts[first]))
+                end = first + 1
             recount(self._counters, arena, self.dictionaries.facets, self._scratch, first, end, self.config.mask)
             first = end
 
