@@ -213,7 +213,9 @@ class Broker:
         self.simulation.tell("broker", f"{state} {transaction.transactional_id} epoch {transaction.epoch}")
         for topic, partition in list(transaction.touched):
             delay_ms = self.simulation.latency_ms()
-            self.simulation.timeline.later(delay_ms, lambda tp=(topic, partition): self._mark(producer, transaction, tp))
+            self.simulation.timeline.later(
+                delay_ms, lambda tp=(topic, partition): self._mark(producer, transaction, tp)
+            )
 
     def _mark(self, producer, transaction, tp):
         log = self.logs[tp]
@@ -227,7 +229,9 @@ class Broker:
 
     def compact(self, random):
         """The cleaner visits a compacted log."""
-        compacted = [(topic, partition) for topic, partition in sorted(self.logs) if self.simulation.is_compacted(topic)]
+        compacted = [
+            (topic, partition) for topic, partition in sorted(self.logs) if self.simulation.is_compacted(topic)
+        ]
         if not compacted:
             return
         topic, partition = random.choice(compacted)

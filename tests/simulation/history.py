@@ -140,8 +140,10 @@ class Traffic:
         if kind in {"purchase", "again"}:
             self._bought.append((user, shop, order))
             currency = rng.choice(["CNY", "CNY", "CNY", "USD"])
-            return EVENTS_PURCHASE, user, encode(
-                event("purchase", user, at_ms=at_ms, shop=shop, currency=currency, **order, **money)
+            return (
+                EVENTS_PURCHASE,
+                user,
+                encode(event("purchase", user, at_ms=at_ms, shop=shop, currency=currency, **order, **money)),
             )
         if kind == "refund":
             part = rng.choice([{}, {}, {"quantity": 1, "amount_minor": 100}])

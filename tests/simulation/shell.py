@@ -7,7 +7,7 @@ is fetched, the producers' requests, threads and timers.
 
 import asyncio
 import weakref
-from collections import defaultdict, deque
+from collections import deque
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -23,11 +23,10 @@ from stream.transport import consumer as consumer_module
 from stream.transport import recovery as recovery_module
 from stream.transport.consumer import ChunkConsumer
 from stream.transport.exits import ExitCode
-from stream.transport.offsets import OffsetBook
 from stream.transport.ownership import Ownership
 from stream.transport.producer import _by_destination
 from stream.transport.recovery import LedgerRecovery
-from stream.worker import ConsumerProgress
+from stream.worker import ConsumerProgress, _publish_early
 from stream.world import World
 from tests.simulation.broker import CommitRefusedError, FencedError
 from tests.simulation.loop import ProcessLoop
@@ -126,7 +125,9 @@ class Thread:
         )
 
     def end_of(self, tp):
-        return self._process.simulation.broker.logs[tp.topic, tp.partition].end if tp in self._process.assigned else None
+        return (
+            self._process.simulation.broker.logs[tp.topic, tp.partition].end if tp in self._process.assigned else None
+        )
 
     async def seek_to(self, targets):
         self._process.positions = {tp: offset or 0 for tp, offset in targets.items()}
@@ -134,7 +135,17 @@ class Thread:
 
 
 class FaustEnds(ChunkConsumer.__mro__[1]):
-    """What Faust's consumer does at a rebalance, on the way from `ChunkConsumer` to the agents and the tables."""
+    """What Faust's consumer has and does, on the way from `ChunkConsumer` to the agents and the tables."""
+
+    def __init__(self, process, _deliver):
+        self.loop = process.loop
+        self.app = process.app
+        self._commit_fut = None
+        self._thread = Thread(process)
+        self._unacked_messages = weakref.WeakSet()
+        self._waiting_for_ack = None
+        self._read_offset = {}
+        self._committed_offset = {}
 
     async def on_partitions_revoked(self, revoked):
         process = self.process
@@ -153,17 +164,8 @@ class FaustEnds(ChunkConsumer.__mro__[1]):
 class SimulatedConsumer(ChunkConsumer, FaustEnds):
     def __init__(self, process, ownership):
         self.process = process
-        self.loop = process.loop
-        self.app = process.app
+        super().__init__(process, None)
         self.ownership = ownership
-        self._books = defaultdict(OffsetBook)
-        self._is_publishing = False
-        self._commit_fut = None
-        self._thread = Thread(process)
-        self._unacked_messages = weakref.WeakSet()
-        self._waiting_for_ack = None
-        self._read_offset = {}
-        self._committed_offset = {}
 
     def assignment(self):
         return set(self.process.assigned)
@@ -251,13 +253,13 @@ class Transactions:
         if not groups:
             return 0
         epoch, broker = self._epochs[partition], process.simulation.broker
-        cut = process.simulation.random.choice([len(groups), len(groups), process.simulation.random.randint(0, len(groups))])
+        cut = process.simulation.random.choice(
+            [len(groups), len(groups), process.simulation.random.randint(0, len(groups))]
+        )
         try:
             for some in (groups[:cut], groups[cut:]):
                 if some:
-                    await process.request(
-                        "send records", lambda some=some: broker.send(_id(partition), epoch, some)
-                    )
+                    await process.request("send records", lambda some=some: broker.send(_id(partition), epoch, some))
             await process.request("commit transaction", lambda: broker.commit(_id(partition), epoch))
         except FencedError as error:
             _die(ExitCode.FENCED, f"partition {partition} belongs to another worker", error)
@@ -296,11 +298,12 @@ class Process:
         self.app = self._new_app()
         self.consumer = variant.consumer(self, variant.ownership())
         self.app.consumer = self.consumer
+        self.progress = ConsumerProgress(self.app)
         self.world = variant.world(
             simulation.settings,
             NoMetrics(),
             simulation.store_of(self),
-            ConsumerProgress(self.app),
+            self.progress,
             before_first=self._read_control_to_the_end,
             wall_ms=lambda: int(simulation.wall_ms() + self.skew_ms),
         )
@@ -309,7 +312,7 @@ class Process:
         self.app.committer = self.world
         self.app.producer = SimpleNamespace(transactions=Transactions(self))
         self.recovery = SimulatedRecovery(self, self.world)
-        for work in (self._membership, self._commit_timer, self._recover):
+        for work in (self._membership, self._commit_timer, self._recover, self._publish_early):
             self.loop.create_task(self._supervised(work))
 
     def _new_app(self):
@@ -326,6 +329,7 @@ class Process:
             consumer_generation_id=-1,
             in_recovery=False,
             client_only=False,
+            should_stop=False,
             conf=SimpleNamespace(broker_credentials=None, ssl_context=None),
             options=SimpleNamespace(brokers=self),
             monitor=SimpleNamespace(on_tp_commit=nothing),
@@ -402,6 +406,9 @@ class Process:
             if self not in group.members:
                 self.rejoin.set()
             await self.rejoin.wait()
+
+    async def _publish_early(self):
+        await _publish_early(self.app, self.world, self.progress)
 
     async def _recover(self):
         await LedgerRecovery._restart_recovery(self.recovery)

@@ -187,7 +187,7 @@ class Simulation:
         else:
             given, most = {}, -(-len(partitions) // len(order))
             for process in order:
-                given |= {p: process for p in members[process][:most]}
+                given |= dict.fromkeys(members[process][:most], process)
             for p in partitions:
                 if p not in given:
                     load = {process: sum(owner is process for owner in given.values()) for process in order}
@@ -218,7 +218,9 @@ class Simulation:
     def _hit(self, process, fault):
         if not process.is_alive or process.loop.is_paused or not self.is_active:
             return
-        self.tell(process.name, f"{fault.kind} at: {fault.point}" + (f", {fault.for_ms:.0f} ms" if fault.for_ms else ""))
+        self.tell(
+            process.name, f"{fault.kind} at: {fault.point}" + (f", {fault.for_ms:.0f} ms" if fault.for_ms else "")
+        )
         if fault.kind == "crash":
             process.loop.kill()
             self.ended(process, None, "killed", None)
@@ -283,7 +285,9 @@ class Simulation:
             held = applied.next_offset if applied else 0
             # Nothing has to be held of a log's beginning that has no record at all.
             if end > held and any(True for _ in self.broker.logs[topic, partition].committed(held, end)):
-                self.wrong(f"offset {end} of {topic}-{partition} is committed, the changelog holds what is below {held}")
+                self.wrong(
+                    f"offset {end} of {topic}-{partition} is committed, the changelog holds what is below {held}"
+                )
 
     def totals(self, partition):
         """The newest totals that are, or are sure to become, visible."""
@@ -366,6 +370,9 @@ class Simulation:
                 check_ms = self.timeline.now_ms + self.commit_interval_s * 1000
                 quiet = quiet + 1 if self._is_quiet() else 0
 
+    def _greatest_ms(self):
+        return max((process.world.now_ms() for process in self.processes.values() if process is not None), default=0)
+
     def _is_quiet(self):
         group = self.broker.group
         if group.state != "stable" or any(process is None for process in self.processes.values()):
@@ -381,6 +388,12 @@ class Simulation:
                 log, done = self.broker.logs[tp.topic, tp.partition], process.consumer._books[tp].done or 0
                 if done < log.stable_end or log.open:
                     return False
+            if self.shape.clock == "event" and process.world.now_ms() < self._greatest_ms():
+                return False
+            if self.shape.clock == "event" and any(
+                pages._now_ms < process.world.now_ms() for pages in process.world.pages.values()
+            ):
+                return False
             if any(pages._undated or pages.aggregate.changed() for pages in process.world.pages.values()):
                 return False
             if process._control_read_to[CLOCK] < self.broker.logs[CLOCK, 0].stable_end - 40:

@@ -169,7 +169,11 @@ class _CommitsHandled(World):
         pages = super()._pages_of(partition)
         if not known:
             committed = self._progress._app.consumer.committed_offset
-            tp = next(tp for tp in self._progress._app.consumer.assignment() if (tp.topic, tp.partition) == ("factors.pages", partition))
+            tp = next(
+                tp
+                for tp in self._progress._app.consumer.assignment()
+                if (tp.topic, tp.partition) == ("factors.pages", partition)
+            )
             pages.published_before = committed(tp) or 0
             pages._is_settled = pages.published_before <= 0
         return pages
@@ -185,7 +189,11 @@ class _LosesLive(World):
     async def collect(self, partition):
         """Figures go out on their own, before what they follow from."""
         records = list(await super().collect(partition))
-        return [record for record in records if not (isinstance(record, Bulk) and record.topic == FACTORS_LIVE and len(record.records) == 1)]
+        return [
+            record
+            for record in records
+            if not (isinstance(record, Bulk) and record.topic == FACTORS_LIVE and len(record.records) == 1)
+        ]
 
 
 class LosesSingleFigures(PlainVariant):
