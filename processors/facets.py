@@ -21,7 +21,7 @@ from processors.decode.columns import (
     USER_ID,
     Decoded,
 )
-from processors.fold import Facets
+from processors.membership import Facets
 from processors.names import OTHER, Names, intern_column, mixed
 from processors.pool import PoolError, grown, reserve
 

@@ -45,9 +45,10 @@ from processors.counters import (
     take_dirty,
     with_room,
 )
+from processors.counting import Scratch, most_lines, recount
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
-from processors.fold import Batch, Scratch, fold_batch, most_lines, note_lines, recount, reinsert
+from processors.fold import Batch, fold_batch, note_lines, reinsert
 from processors.ledger import (
     CELLS,
     LINES,

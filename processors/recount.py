@@ -157,6 +157,8 @@ class Recount:
         shops = facts[rows, SHOP] if is_in_shop else np.zeros(len(rows), np.int64)
         order = np.lexsort((values, shops))
         keys, starts = np.unique(np.stack([shops[order], values[order]], axis=1), axis=0, return_index=True)
+        if not len(keys):
+            return {}
         parts = np.split(rows[order], starts[1:])
         return {(shop, value): part for (shop, value), part in zip(keys.tolist(), parts, strict=True)}
 

@@ -1,0 +1,121 @@
+"""In which scopes does a fact stand, and which facts stand together in one?
+
+A fact is a cell (active behaviour of a day) or a purchase line: it has a shop, a channel and a product. It belongs to
+every kept kind of scope whose facets it has; two facts share a scope when they agree in them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from processors.counters import (
+    BRAND,
+    MARKET,
+    MARKET_CATEGORY,
+    SHOP,
+    SHOP_BRAND,
+    SHOP_CATEGORY,
+    SHOP_CHANNEL_1,
+    SHOP_CHANNEL_2,
+    SHOP_ITEM,
+    Rows,
+    scope_key,
+    scope_row,
+)
+from processors.ledger import (
+    CHANNEL_MASK,
+    CHANNEL_SHIFT,
+    SHOP_MASK,
+    SHOP_SHIFT,
+)
+
+CROSSES = (
+    (1 << SHOP_CATEGORY)
+    | (1 << SHOP_ITEM)
+    | (1 << SHOP_BRAND)
+    | (1 << SHOP_CHANNEL_1)
+    | (1 << SHOP_CHANNEL_2)
+    | (1 << BRAND)
+    | (1 << MARKET_CATEGORY)
+)
+
+
+class Facets(NamedTuple):
+    """What a product and a channel stand for."""
+
+    item: NDArray[np.int32]
+    """[products]"""
+    category: NDArray[np.int32]
+    brand: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    """[channels] level 1 of a channel; a level-1 channel is its own."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
+    """The kept kinds of scopes that a fact belongs to: a cross needs the facet it crosses with."""
+    if mask & CROSSES == 0:
+        return mask
+    if facets.category[product] == 0:
+        mask &= ~((1 << SHOP_CATEGORY) | (1 << MARKET_CATEGORY))
+    if facets.item[product] == 0:
+        mask &= ~(1 << SHOP_ITEM)
+    if facets.brand[product] == 0:
+        mask &= ~((1 << SHOP_BRAND) | (1 << BRAND))
+    if channel == 0:
+        mask &= ~(1 << SHOP_CHANNEL_1)
+    if channel == 0 or facets.parent[channel] == channel:
+        mask &= ~(1 << SHOP_CHANNEL_2)
+    return mask
+
+
+@njit(cache=True, nogil=True, inline="always")
+def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, other_product: int) -> int:
+    """The kinds of scopes in `mask` in which two facts (cells or lines) stand together."""
+    together = mask & (1 << MARKET)
+    same_shop = (word0 >> SHOP_SHIFT) & SHOP_MASK == (other0 >> SHOP_SHIFT) & SHOP_MASK
+    if same_shop:
+        together |= mask & (1 << SHOP)
+    if mask & CROSSES == 0:
+        return together
+    if facets.category[product] == facets.category[other_product]:
+        together |= mask & (1 << MARKET_CATEGORY)
+        if same_shop:
+            together |= mask & (1 << SHOP_CATEGORY)
+    if facets.brand[product] == facets.brand[other_product]:
+        together |= mask & (1 << BRAND)
+        if same_shop:
+            together |= mask & (1 << SHOP_BRAND)
+    if same_shop:
+        if facets.item[product] == facets.item[other_product]:
+            together |= mask & (1 << SHOP_ITEM)
+        a = (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+        b = (other0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+        if a == b:
+            together |= mask & (1 << SHOP_CHANNEL_2)
+        if facets.parent[a] == facets.parent[b]:
+            together |= mask & (1 << SHOP_CHANNEL_1)
+    return together
+
+
+@njit(cache=True, nogil=True)
+def row_for(rows: Rows, control: NDArray[np.int64], facets: Facets, kind: int, word0: int, product: int) -> int:
+    """The counts row of a fact in a kind of scope."""
+    shop = (word0 >> SHOP_SHIFT) & SHOP_MASK
+    channel = (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK
+    value = 0
+    if kind in (SHOP_CATEGORY, MARKET_CATEGORY):
+        value = facets.category[product]
+    elif kind == SHOP_ITEM:
+        value = facets.item[product]
+    elif kind in (SHOP_BRAND, BRAND):
+        value = facets.brand[product]
+    elif kind == SHOP_CHANNEL_1:
+        value = facets.parent[channel]
+    elif kind == SHOP_CHANNEL_2:
+        value = channel
+    if kind in (BRAND, MARKET, MARKET_CATEGORY):
+        shop = 0
+    return scope_row(rows, control, scope_key(kind, shop, value))
