@@ -1,5 +1,6 @@
 """The recount by which a running system is verified agrees with the brute force of the tests, from either source."""
 
+import datetime as dt
 import random
 
 import numpy as np
@@ -111,3 +112,14 @@ def test_records_that_differ_are_told_in_words():
     assert unlike(one, None) == ["missing"]
     assert unlike(None, one) == ["should not be there"]
     assert unlike(None, FactorRecord(scope="market", as_of="2026-03-01", window_days=1)) == []
+
+
+def test_scopes_in_which_nobody_bought_are_counted_too():
+    recount = Recount(from_events([[encode(view("u1", category_id="c1"))]]))
+    assert sorted(scope.name for scope in recount.scopes(["brand", "category", "market"])) == [
+        "market",
+        "shop=s1|category=c1",
+    ]
+    (record,) = recount.records(parse("market"), 1, day_of(dt.date(2026, 3, 1)))
+    assert (record.s, record.b, record.currency) == (1, 0, "-")
+    assert Recount(Evidence()).records(parse("market"), 1, 20_000) == []
