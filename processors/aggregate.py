@@ -166,6 +166,10 @@ class Aggregate:
         end = max(today + 1 - known.first, 0)
         counts = known.lanes[""][start:end].reshape(-1, N_COUNTS, len(self.windows))
         known.stale[start:end] |= (counts != 0).any(axis=1)
+        if known.first <= after < today:
+            # A window that has become empty says so, or its last figures would stand as the newest for ever.
+            last = known.lanes[""][after - known.first].reshape(N_COUNTS, -1)
+            known.stale[end - 1] |= (last != 0).any(axis=0)
         self._changed.add(scope)
 
     def changed(self) -> list[str]:

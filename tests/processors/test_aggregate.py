@@ -14,6 +14,7 @@ from processors.partition import CoreConfig, Partition
 from schemas.factors import NO_CURRENCY, record_key
 from schemas.scopes import parse
 from tests.core import decoded
+from tests.events import encode, view
 from tests.streams import WINDOWS, ZONES, delivered, seeded_stream
 
 PARTITIONS = 4
@@ -98,3 +99,18 @@ def test_figures_of_every_date_of_the_horizon_are_published_and_right():
                 if found != tuple(counts[i, [0, 2, 3], k].tolist()):
                     wrong.append((scope, WINDOWS[k], i - HORIZON_DAYS, found))
     assert wrong == []
+
+
+def test_a_window_that_has_become_empty_says_so_at_the_next_date():
+    log, aggregate = Log(), Aggregate(WINDOWS, HORIZON_DAYS)
+    told = []
+    for value, passed in ((encode(view("u1")), 0), (None, 7), (None, 1)):
+        log.today, before = log.today + passed, log.today
+        for key, page in log.take_in([value] if value else []):
+            aggregate.apply(key, page)
+        aggregate.advance("market", log.today, before if passed else 0)
+        as_of = date_of(log.today).isoformat()
+        made = [record for _, record in aggregate.take("market", log.today, Provenance()) if record.as_of == as_of]
+        told.append({record.window_days: record.s for record in made})
+    assert told[:2] == [{1: 1, 7: 1, 30: 1, 365: 1}, {1: 0, 7: 0, 30: 1, 365: 1}]
+    assert 1 not in told[2]
