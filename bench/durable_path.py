@@ -25,10 +25,10 @@ from stream.local.stack import BROKER
 from stream.produce import BulkProducer
 
 EVENTS = 2_000_000
-BASELINE_EVENTS = 30_000
+BASELINE_EVENTS = 15_000
 WINDOWS = (1, 7, 30, 365)
 BASELINE_WINDOWS = (1, 7)
-_QUIET_S = 6.0
+_QUIET_S = 10.0
 _EPOCH = dt.date(1970, 1, 1)
 
 
@@ -179,7 +179,7 @@ async def _until_quiet(
         consumer.assign([TopicPartition(topic, p) for topic in topics for p in range(stack.partitions)])
         started = time.time()
         while not last_at or time.time() - last_at < _QUIET_S:
-            if app.poll() is not None or (not last_at and time.time() - started > 90):
+            if app.poll() is not None or (not last_at and time.time() - started > 240):
                 raise RuntimeError(
                     f"the baseline has ended or publishes nothing; see {stack.stack.folder.path}/baseline.log"
                 )

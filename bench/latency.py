@@ -21,7 +21,7 @@ from stream.produce import BulkProducer
 
 RATE = 5_000
 SECONDS = 30
-WARM_UP_SECONDS = 8
+WARM_UP_SECONDS = 25
 TICK_S = 0.01
 PROBES_PER_SECOND = 20
 BARS_MS = {250: (600, 500), 50: (200, 150)}
