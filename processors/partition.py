@@ -7,7 +7,7 @@ entries, changed difference pages. It does no I/O and reads no clock: the date t
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ from processors.segments import (
     line_identities,
     load_segments,
 )
-from schemas.durable import DictionaryBlock, DurableError, decode_block, encode_block, is_block
+from schemas.durable import BLOCK_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block, is_block
 from schemas.scopes import Scope
 
 KINDS = {
@@ -337,27 +337,37 @@ class Partition:
 
         Call `rebuild` when all are loaded.
         """
-        segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_block(k)]
-        if len(segments) < len(keys):
+        joined = b"".join(keys)
+        key_end = _ends(keys)
+        text = np.frombuffer(joined, np.uint8)
+        if len(text) and (text[key_end[:-1][np.diff(key_end) > 0]] == BLOCK_PREFIX[0]).any():
+            segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_block(k)]
             for key, value in zip(keys, values, strict=True):
                 if is_block(key) and value is not None:
                     self._load_block(decode_block(key, value))
-        if not segments:
+            keys, values = [k for k, _ in segments], [v for _, v in segments]
+            joined, key_end = b"".join(keys), _ends(keys)
+            text = np.frombuffer(joined, np.uint8)
+        if not keys:
             return
-        key_end = np.cumsum([0, *(len(k) for k, _ in segments)], dtype=np.int64)
-        value_end = np.cumsum([0, *(len(v) >> 3 if v else 0 for _, v in segments)], dtype=np.int64)
-        joined = b"".join(k for k, _ in segments)
-        words = np.frombuffer(b"".join(v[: len(v) & ~7] for _, v in segments if v), np.int64)
-        self.dictionaries.users.make_room(len(segments), len(joined))
+        bodies = [v or b"" for v in values] if None in values else cast("Sequence[bytes]", values)
+        value_end = _ends(bodies)
+        if (value_end & 7).any():  # whole words only; what is cut off is told as such by its checksum
+            bodies = [v[: len(v) & ~7] for v in bodies]
+            value_end = _ends(bodies)
+        words = np.frombuffer(b"".join(bodies), np.int64)
+        self.dictionaries.users.make_room(len(keys), len(joined))
         at, verdict = load_segments(
-            self._ledger, self.dictionaries.users.table, np.frombuffer(joined, np.uint8), key_end, words, value_end
+            self._ledger, self.dictionaries.users.table, text, key_end, words, value_end >> 3
         )
         if verdict in _FAULTS:
             raise DurableError(
-                f"changelog record {at} of {len(segments)} {_FAULTS[verdict]}: restore the changelog topic"
+                f"changelog record {at} of {len(keys)} {_FAULTS[verdict]}: restore the changelog topic"
             )
-        periods = [int.from_bytes(k[1:KEY_HEAD], "big") for k, v in segments if v]
-        self.last_day = max([self.last_day, *(((p + 1) << PERIOD_SHIFT) - 1 for p in periods)])
+        starts = key_end[:-1][np.diff(value_end) > 0]
+        if len(starts):
+            periods = sum(text[starts + k].astype(np.int64) << (8 * (KEY_HEAD - 1 - k)) for k in range(1, KEY_HEAD))
+            self.last_day = max(self.last_day, ((int(periods.max()) + 1) << PERIOD_SHIFT) - 1)
 
     def forget_pages(self, through_day: int) -> None:
         """Take pages up to this day as published already: a rebuild makes the very bytes that were."""
@@ -600,6 +610,13 @@ class Partition:
         if row:
             read_series(self._counters, row, n, first_day, last_day, out)
         return out
+
+
+def _ends(texts: Sequence[bytes]) -> NDArray[np.int64]:
+    """[n + 1] where each of the texts ends when they are joined, after a 0."""
+    ends = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=ends[1:])
+    return ends
 
 
 def _kind_of(scope: Scope) -> int:

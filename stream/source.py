@@ -7,7 +7,7 @@ total.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -79,12 +79,13 @@ class SourcePartition:
 
     def load(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         """Take in changelog records, in the order of the log."""
-        pairs = [(key, value) for key, value in zip(keys, values, strict=True) if key is not None]
-        for key, value in pairs:
-            if key == TOTALS_KEY and value is not None:
-                self.totals = decode_totals(value)
-        state = [(key, value) for key, value in pairs if key != TOTALS_KEY]
-        self.partition.load([key for key, _ in state], [value for _, value in state])
+        if TOTALS_KEY in keys or None in keys:
+            for key, value in zip(keys, values, strict=True):
+                if key == TOTALS_KEY and value is not None:
+                    self.totals = decode_totals(value)
+            pairs = [(k, v) for k, v in zip(keys, values, strict=True) if k is not None and k != TOTALS_KEY]
+            keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+        self.partition.load(cast("Sequence[bytes]", keys), values)
 
     def finish(self, today: int) -> None:
         """All records are loaded: count anew, and go on towards `today`. Raises KeptOtherwiseError."""

@@ -4,6 +4,7 @@ What is written to the changelog does not pass through the table either: it is p
 the partition's transaction. `table[key] = value` is refused, since Faust would send it outside of the transaction.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -26,7 +27,7 @@ class LedgerStore(Protocol):
         """Take the next records in the order of the log; of one key the last counts, a value of None deletes it."""
 
     async def finish(self, partition: int) -> None:
-        """The changelog has been read to its end: make the partition ready for events."""
+        """The changelog has been read to its end: make the partition ready for events. Of all partitions at a time."""
 
     def drop(self, partition: int) -> None:
         """Forget `partition`, if there is anything of it."""
@@ -51,8 +52,7 @@ class LedgerTable(faust.Table[bytes, bytes]):
 
     async def finish(self, partitions: Iterable[int]) -> None:
         """Reading has come to the end."""
-        for partition in partitions:
-            await self.ledger_store.finish(partition)
+        await asyncio.gather(*(self.ledger_store.finish(partition) for partition in partitions))
 
     def drop(self, partitions: Iterable[int]) -> None:
         """Forget partitions."""
