@@ -357,16 +357,12 @@ class Partition:
             value_end = _ends(bodies)
         words = np.frombuffer(b"".join(bodies), np.int64)
         self.dictionaries.users.make_room(len(keys), len(joined))
-        at, verdict = load_segments(
-            self._ledger, self.dictionaries.users.table, text, key_end, words, value_end >> 3
-        )
+        at, verdict = load_segments(self._ledger, self.dictionaries.users.table, text, key_end, words, value_end >> 3)
         if verdict in _FAULTS:
-            raise DurableError(
-                f"changelog record {at} of {len(keys)} {_FAULTS[verdict]}: restore the changelog topic"
-            )
+            raise DurableError(f"changelog record {at} of {len(keys)} {_FAULTS[verdict]}: restore the changelog topic")
         starts = key_end[:-1][np.diff(value_end) > 0]
         if len(starts):
-            periods = sum(text[starts + k].astype(np.int64) << (8 * (KEY_HEAD - 1 - k)) for k in range(1, KEY_HEAD))
+            periods = text[starts + 1].astype(np.int64) << 8 | text[starts + 2]
             self.last_day = max(self.last_day, ((int(periods.max()) + 1) << PERIOD_SHIFT) - 1)
 
     def forget_pages(self, through_day: int) -> None:
