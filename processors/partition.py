@@ -66,7 +66,6 @@ from processors.segments import (
     BAD_CHECKSUM,
     BAD_KEY,
     BAD_VERSION,
-    KEY_HEAD,
     TRUNCATED,
     Records,
     encode_touched,
