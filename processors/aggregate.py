@@ -316,5 +316,5 @@ class Aggregate:
                 start += base.page.differences(currency, nw, base=True).reshape(-1)
             scope.lanes[currency] = np.concatenate([np.repeat(start[None, :], missing, axis=0), lane])
         scope.stale = np.concatenate([np.zeros((missing, nw), np.bool_), scope.stale])
-        scope.unsaved.add(scope.first >> PAGE_SHIFT)  # the former first page was from zero on
+        scope.unsaved.update(range(first >> PAGE_SHIFT, (scope.first >> PAGE_SHIFT) + 1))  # the former first one, too
         scope.first = first

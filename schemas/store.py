@@ -1,7 +1,8 @@
 """Layout of the serving store (Redis or Valkey): what the aggregators write and everybody else reads.
 
     smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
-    smart:pages:{scope}   hash: page number, or `base` → difference page added up over all partitions
+    smart:pages:{scope}   hash: page number → difference page added up over all partitions; `first` → the first page
+                          that counts, which begins from zero: earlier ones are left from before and mean nothing
     smart:epoch           a random word, set once: where it is missing or another, the store has lost its data
 
 The store is a copy: everything in it can be written again from the topics.
@@ -12,6 +13,7 @@ from typing import Final
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
 EPOCH_KEY: Final = "smart:epoch"
+FIRST_PAGE: Final = "first"
 
 
 def live_key(scope: str) -> str:
@@ -39,7 +41,7 @@ def parse_live_field(field: str) -> tuple[int, str]:
 
 
 def pages_key(scope: str) -> str:
-    """Key of the hash with the total pages of a scope; its fields are page numbers, or `base`."""
+    """Key of the hash with the total pages of a scope; its fields are page numbers, and `first`."""
     return PAGES_PREFIX + scope
 
 

@@ -18,12 +18,13 @@ import structlog
 from processors.calendar import Zones, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
+from processors.pages import page_of
 from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.scopes import parse
 from schemas.settings import Settings
-from schemas.store import live_field, live_key, pages_key
+from schemas.store import FIRST_PAGE, live_field, live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
@@ -239,6 +240,7 @@ class World:
                 self._store.put(live_key(scope), live_field(int(window), currency), value)
         for scope, number, page in pages.take_pages():
             self._store.put(pages_key(scope), str(number), page)
+            self._store.put(pages_key(scope), FIRST_PAGE, b"%d" % page_of(pages.aggregate.first_day(scope)))
         totals = source.totals
         if (totals.aggregated_day, totals.aggregated_before) != (pages.published_day, pages.published_before):
             totals.aggregated_day, totals.aggregated_before = pages.published_day, pages.published_before
