@@ -83,6 +83,8 @@ class _Scope:
         """Numbers of the total pages that have changed since they were taken."""
         self.published_in: list[str] = [NO_CURRENCY]
         """The currencies of the records published last; with another set all of them are published anew."""
+        self.is_new = True
+        """Nothing has been published yet."""
 
     def reach(self, end: int) -> None:
         """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value
@@ -153,6 +155,7 @@ class Aggregate:
             scope = self._scopes[name]
             scope.stale[:] = False
             scope.published_in = scope.currencies() or [NO_CURRENCY]
+            scope.is_new = False
         self._changed.clear()
 
     def advance(self, scope: str, today: int, after: int) -> None:
@@ -171,6 +174,11 @@ class Aggregate:
             last = known.lanes[""][after - known.first].reshape(N_COUNTS, -1)
             known.stale[end - 1] |= (last != 0).any(axis=0)
         self._changed.add(scope)
+
+    def is_recast(self, scope: str) -> bool:
+        """Whether the scope's figures are to be published in other currencies than before, all of them anew."""
+        known = self._scopes[scope]
+        return not known.is_new and known.published_in != (known.currencies() or [NO_CURRENCY])
 
     def changed(self) -> list[str]:
         """Scopes with figures that may have changed since they were taken."""
@@ -204,6 +212,7 @@ class Aggregate:
         """
         self._changed.discard(scope)
         known = self._scopes[scope]
+        known.is_new = False
         known.reach(today + 1)
         first = (
             max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first

@@ -77,20 +77,29 @@ class PagePartition:
         if not self._is_settled and self._read_before >= self.published_before:
             self._settle()
 
-    def collect(self, now_ms: int, provenance: Provenance) -> Iterator[Published]:
-        """(key, record or None) of what has changed, at most about `RECORDS_AT_A_TIME` a call."""
+    def collect(self, now_ms: int, provenance: Provenance, *, is_early: bool = False) -> Iterator[Published]:
+        """(key, record or None) of what has changed, at most about `RECORDS_AT_A_TIME` a call.
+
+        is_early: it goes out without the totals. A scope whose currencies change waits until everything else is out and
+        the totals say so in the same transaction: after a crash in between nobody would know in which currencies its
+        figures stand.
+        """
         if not self._is_settled or now_ms <= 0:
             return
         self._move_dates(now_ms)
-        n = 0
+        n, recast = 0, []
         for scope in self.aggregate.changed():
             if n >= RECORDS_AT_A_TIME:
                 return
-            if self._dated.get(scope):
+            if self.aggregate.is_recast(scope):
+                recast.append(scope)
+            elif self._dated.get(scope):
                 for published in self.aggregate.take(scope, self._dated[scope], provenance):
                     n += 1
                     yield published
-        if not self._undated:  # nothing waits for its slice any more
+        if not self._undated and not (recast and is_early):  # nothing waits for its slice any more
+            for scope in recast:
+                yield from self.aggregate.take(scope, self._dated[scope], provenance)
             self.published_before = max(self.published_before, self._read_before)
             self.published_day = max(self.published_day, min(self._dated.values(), default=0))
 

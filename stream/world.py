@@ -71,6 +71,7 @@ class World:
         self._settings = settings
         self._metrics = metrics
         self._store = store
+        self._uncommitted: dict[int, list[tuple[str, str, bytes | None]]] = {}
         self._progress = progress
         self._before_first = before_first
         self._wall_ms = wall_ms
@@ -183,6 +184,7 @@ class World:
         """Forget a partition."""
         self.sources.pop(partition, None)
         self.pages.pop(partition, None)
+        self._uncommitted.pop(partition, None)
         self._oldest_append_ms.pop(partition, None)
         self._taken_over_at.pop(partition, None)
         self._metrics.forget_partition(partition)
@@ -202,6 +204,7 @@ class World:
     async def collect(self, partition: int) -> Records:
         """Everything of a partition that changed, for one transaction."""
         self._collected_at[partition] = time.perf_counter()
+        self._show(partition)
         now_ms, source = self.now_ms(), self.sources[partition]
         live = self._collect_figures(partition, source, now_ms)  # first: the totals say how far the figures have come
         changes = source.collect(
@@ -214,12 +217,14 @@ class World:
 
     async def collect_early(self, partition: int) -> Records:
         """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
-        live = self._collect_figures(partition, self.sources[partition], self.now_ms())
+        self._show(partition)
+        live = self._collect_figures(partition, self.sources[partition], self.now_ms(), is_early=True)
         self._metrics.count(m.LIVE_RECORDS, len(live))
         return [Bulk(FACTORS_LIVE, partition, live)]
 
     async def committed(self, partition: int) -> None:
         """The transaction has committed: tell how long that took."""
+        self._show(partition)
         self._metrics.count(m.COMMITS)
         self._metrics.observe(m.COMMIT_SECONDS, time.perf_counter() - self._collected_at[partition])
         oldest_ms = self._oldest_append_ms.pop(partition, None)
@@ -228,19 +233,30 @@ class World:
 
     # --- inside
 
-    def _collect_figures(self, partition: int, source: SourcePartition, now_ms: int) -> list[Pair]:
+    def _show(self, partition: int) -> None:
+        """Put into the store what went into the transaction before: a worker whose transaction failed gets no further.
+
+        So one that has lost its partitions without knowing it (it was frozen) shows nothing of what it still counts.
+        """
+        for key, field, value in self._uncommitted.pop(partition, ()):
+            self._store.put(key, field, value)
+
+    def _collect_figures(
+        self, partition: int, source: SourcePartition, now_ms: int, *, is_early: bool = False
+    ) -> list[Pair]:
         pages = self._pages_of(partition)
         live: list[Pair] = []
+        shown = self._uncommitted.setdefault(partition, [])
         provenance = self._provenance(now_ms)
-        for key, record in pages.collect(now_ms, provenance):
+        for key, record in pages.collect(now_ms, provenance, is_early=is_early):
             value = record.encode() if record is not None else None
             live.append((key.encode(), value))
             scope, window, as_of, currency = key.rsplit("|", 3)
             if as_of == date_of(pages.today(scope)).isoformat():
-                self._store.put(live_key(scope), live_field(int(window), currency), value)
+                shown.append((live_key(scope), live_field(int(window), currency), value))
         for scope, number, page in pages.take_pages():
-            self._store.put(pages_key(scope), str(number), page)
-            self._store.put(pages_key(scope), FIRST_PAGE, b"%d" % page_of(pages.aggregate.first_day(scope)))
+            shown.append((pages_key(scope), str(number), page))
+            shown.append((pages_key(scope), FIRST_PAGE, b"%d" % page_of(pages.aggregate.first_day(scope))))
         totals = source.totals
         if (totals.aggregated_day, totals.aggregated_before) != (pages.published_day, pages.published_before):
             totals.aggregated_day, totals.aggregated_before = pages.published_day, pages.published_before
