@@ -78,6 +78,12 @@ def _section(said: dict) -> list[str]:  # type: ignore[type-arg]
     lines = ["", f"## {said['question']}", "", said["how"], "", f"Baseline: {said['baseline']}"]
     if not said["is_full_size"]:
         lines += ["", "**A small run: for trying the benchmark out, not for judging by.**"]
+    if said["machine"]["load_before"] >= 1:
+        lines += [
+            "",
+            f"**The machine was busy with other work (load {said['machine']['load_before']} on {said['machine']['cores']} cores): "
+            "seconds and CPU are too high, latencies most of all; ratios hold.**",
+        ]
     if said["bars"]:
         rows = [
             {
