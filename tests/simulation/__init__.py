@@ -1,4 +1,4 @@
-"""The shell under a seeded scheduler: every interleaving of workers, broker and faults that a seed can draw, replayed at will.
+"""The shell under a seeded scheduler: any interleaving of workers, broker and faults, drawn and replayed at will.
 
 `python -m tests.simulation SEED` runs one seed and prints its whole schedule. What runs is the product: `World`, the
 source and page partitions, the clock, offsets, ownership, and the very coroutines that commit, take over and seek. What

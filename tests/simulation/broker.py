@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES
+from schemas.topics import CLOCK, FACTORS_PAGES
 from stream.transport.chunk import Chunk
 
 HOUR_MS = 3_600_000
@@ -242,9 +242,10 @@ class Broker:
         if not old:
             return
         below = random.choice([old[-1] + 1, random.randint(0, old[-1] + 1)])
+        if topic == FACTORS_PAGES:  # what lies there for hours has been published
+            below = min(below, self.simulation.totals(partition).aggregated_before)
         # Tombstones stay for a day: by then every reader has passed them.
-        read_to = self.group.offsets.get((topic, partition), 0) if topic == FACTORS_PAGES else 0
-        log.compact(below, read_to if topic in {FACTORS_PAGES, FACTORS_LIVE, CLOCK} else 0)
+        log.compact(below, below if topic in {FACTORS_PAGES, CLOCK} else 0)
         self.simulation.tell("broker", f"compacted {topic}-{partition} below {below}")
 
 
@@ -319,7 +320,7 @@ class Group:
             return
         self.state = "completing"
         self.generation += 1
-        owned = self.simulation.assign({process: old for process, old in self.members.items()})
+        owned = self.simulation.assign(dict(self.members))
         self.members = owned
         answers, self._joined = self._joined, {}
         told = ", ".join(f"{process.name}: {list(partitions)}" for process, partitions in owned.items())

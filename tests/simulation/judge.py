@@ -131,7 +131,10 @@ def _published(simulation):
     for (topic, _), log in simulation.broker.logs.items():
         if topic == FACTORS_LIVE:
             for value in log.newest().values():
-                record = decode_record(value)
+                try:
+                    record = decode_record(value)
+                except ValueError as error:
+                    raise ValueError(f"{value.decode()}: {error}") from None
                 found[record.scope, record.window_days, record.as_of][record.currency] = record
     return found
 

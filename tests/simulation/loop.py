@@ -90,7 +90,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             result = error = None
             try:
                 result = function(*args)
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001  # handed on
                 error = raised
             if future.done():
                 return

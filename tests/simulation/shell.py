@@ -348,7 +348,7 @@ class Process:
     async def _supervised(self, work):
         try:
             await work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # told as a problem
             self.simulation.wrong(f"{self.name} raised {error!r}", error)
             self.died(ExitCode.SOFTWARE, "an unexpected error", error)
 
@@ -525,7 +525,7 @@ class Process:
         except TooManyUndecodableError as error:
             self.died(ExitCode.DATA, str(error), error)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # told as a problem
             self.simulation.wrong(f"{self.name}: an agent raised {error!r} on {chunk}", error)
             self.died(ExitCode.SOFTWARE, "an agent raised", error)
             return

@@ -128,7 +128,7 @@ class Simulation:
             if process.is_alive and not future.cancelled():
                 self.timeline.later(20 + self.latency_ms(), lambda: self._serve(process, what, serve, future))
             return
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  # is the answer
             result, error = None, raised
         self.at_boundary(process, f"{what}, done")
         self.timeline.later(
@@ -373,8 +373,10 @@ class Simulation:
     def _greatest_ms(self):
         return max((process.world.now_ms() for process in self.processes.values() if process is not None), default=0)
 
-    def _is_quiet(self):
+    def _is_quiet(self):  # noqa: PLR0911  # one reason a line
         group = self.broker.group
+        if self.broker.down_until_ms > self.timeline.now_ms:
+            return False
         if group.state != "stable" or any(process is None for process in self.processes.values()):
             return False
         owned = set()
@@ -386,14 +388,12 @@ class Simulation:
             for tp in process.assigned:
                 owned.add((tp.topic, tp.partition))
                 log, done = self.broker.logs[tp.topic, tp.partition], process.consumer._books[tp].done or 0
-                if done < log.stable_end or log.open:
+                uncommitted = process.consumer._books[tp].committable() is not None
+                if done < log.stable_end or log.open or uncommitted:
                     return False
-            if self.shape.clock == "event" and process.world.now_ms() < self._greatest_ms():
-                return False
-            if self.shape.clock == "event" and any(
-                pages._now_ms < process.world.now_ms() for pages in process.world.pages.values()
-            ):
-                return False
+            now_ms = self._greatest_ms() if self.shape.clock == "event" else 0
+            if any(pages._now_ms < now_ms for pages in process.world.pages.values() if now_ms):
+                return False  # the newest date has not come everywhere
             if any(pages._undated or pages.aggregate.changed() for pages in process.world.pages.values()):
                 return False
             if process._control_read_to[CLOCK] < self.broker.logs[CLOCK, 0].stable_end - 40:

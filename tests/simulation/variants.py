@@ -3,7 +3,7 @@
 import asyncio
 
 from schemas.durable import TOTALS_KEY
-from schemas.topics import FACTORS_LIVE
+from schemas.topics import FACTORS_LIVE, FACTORS_PAGES
 from stream.aggregator import PagePartition
 from stream.transport import Bulk
 from stream.transport.ownership import Ownership
@@ -168,13 +168,9 @@ class _CommitsHandled(World):
         known = partition in self.pages
         pages = super()._pages_of(partition)
         if not known:
-            committed = self._progress._app.consumer.committed_offset
-            tp = next(
-                tp
-                for tp in self._progress._app.consumer.assignment()
-                if (tp.topic, tp.partition) == ("factors.pages", partition)
-            )
-            pages.published_before = committed(tp) or 0
+            consumer = self._progress._app.consumer
+            tps = [tp for tp in consumer.assignment() if (tp.topic, tp.partition) == (FACTORS_PAGES, partition)]
+            pages.published_before = consumer.committed_offset(tps[0]) or 0
             pages._is_settled = pages.published_before <= 0
         return pages
 
@@ -187,13 +183,13 @@ class PublishedByTheCommittedOffset(PlainVariant):
 
 class _LosesLive(World):
     async def collect(self, partition):
-        """Figures go out on their own, before what they follow from."""
+        """Leaves some figures out."""
         records = list(await super().collect(partition))
-        return [
-            record
-            for record in records
-            if not (isinstance(record, Bulk) and record.topic == FACTORS_LIVE and len(record.records) == 1)
-        ]
+        return [record for record in records if not _is_one_figure(record)]
+
+
+def _is_one_figure(record):
+    return isinstance(record, Bulk) and record.topic == FACTORS_LIVE and len(record.records) == 1
 
 
 class LosesSingleFigures(PlainVariant):
