@@ -79,11 +79,9 @@ def _section(said: dict) -> list[str]:  # type: ignore[type-arg]
     if not said["is_full_size"]:
         lines += ["", "**A small run: for trying the benchmark out, not for judging by.**"]
     if said["machine"]["load_before"] >= 1:
-        lines += [
-            "",
-            f"**The machine was busy with other work (load {said['machine']['load_before']} on {said['machine']['cores']} cores): "
-            "seconds and CPU are too high, latencies most of all; ratios hold.**",
-        ]
+        busy = f"load {said['machine']['load_before']} on {said['machine']['cores']} cores"
+        effect = "seconds and CPU are too high, latencies most of all; ratios hold"
+        lines += ["", f"**The machine was busy with other work ({busy}): {effect}.**"]
     if said["bars"]:
         rows = [
             {
