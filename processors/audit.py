@@ -76,8 +76,8 @@ def audit_store(scope: str, shown: Shown, stored: Sequence[FactorRecord], today:
     date = date_of(today).isoformat()
     for window, currency in sorted(newest.keys() | there.keys()):
         expected, found = newest.get((window, currency)), there.get((window, currency))
-        if found is None and expected is not None and expected.as_of != date:
-            continue  # nothing older than today's has to be there
+        if expected is not None and expected.as_of != date and (found is None or not (found.s or found.b)):
+            continue  # today there is nothing, and nothing older has to be there
         if not any(one is not None and (one.s or one.b) for one in (expected, found)):
             continue  # rows of zeros may be of any date
         as_of = (found or expected or FactorRecord(scope=scope, as_of=date, window_days=window)).as_of
