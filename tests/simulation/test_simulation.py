@@ -9,7 +9,7 @@ import pytest
 from tests.simulation import run, variants
 
 SEEDS = int(os.environ.get("SMART_TEST_SEEDS", "2000"))
-SEARCHED = 300
+SEARCHED = 400
 """Seeds within which a broken variant has to be found."""
 
 
@@ -33,7 +33,8 @@ def test_every_history_comes_out_exact():
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("variant", variants.MUTANTS, ids=lambda variant: variant.__name__)
 def test_a_broken_shell_is_found(variant):
-    assert run.failing(0, SEARCHED, variant, most=1), f"{variant.__doc__} Nothing noticed it."
+    found = run.failing(0, SEARCHED, variant, most=5)
+    assert any(not run.problems_of(seed) for seed, _ in found), f"{variant.__doc__} Nothing noticed it."
 
 
 def test_a_seed_is_the_same_history_every_time():
