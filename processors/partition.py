@@ -364,10 +364,10 @@ class Partition:
             periods = text[starts + 1].astype(np.int64) << 8 | text[starts + 2]
             self.last_day = max(self.last_day, ((int(periods.max()) + 1) << PERIOD_SHIFT) - 1)
 
-    def forget_pages(self, through_day: int) -> None:
-        """Take pages up to this day as published already: a rebuild makes the very bytes that were."""
+    def forget_pages(self, through_page: int) -> None:
+        """Take pages up to this number as published already: a rebuild makes the very bytes that were."""
         count = dirty_count(self._counters)
-        take_dirty(self._counters, page_of(through_day), np.zeros(count, np.int64), np.zeros(count, np.int64))
+        take_dirty(self._counters, through_page, np.zeros(count, np.int64), np.zeros(count, np.int64))
 
     def rebuild(self, today: int | None = None) -> None:
         """Counters, and what else follows from the ledgers, as they were kept towards `today`."""
@@ -413,11 +413,6 @@ class Partition:
             while money and rows.key[money] != number:
                 money = int(rows.next_money[money])
         return self._series(money, N_MONEY, first_day, last_day)[:, :PAID_LINES]
-
-    def zone_of_shop(self, shop: str) -> str:
-        """The zone in which a shop's dates are taken; the default zone for a shop without events."""
-        number = self.dictionaries.shop.get(shop.encode())
-        return self._zone_names.get(number, self.config.default_zone)
 
     def waiting_refunds(self) -> tuple[int, int]:
         """(refunds whose purchase is not known, refunds in another currency than their purchase)."""

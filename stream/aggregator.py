@@ -119,11 +119,6 @@ class PagePartition:
             if today:
                 self.aggregate.advance(scope, today, 0)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether everything that had been handled before has been read again."""
-        return self._is_settled
-
     def today(self, scope: str) -> int:
         """The scope's day number as of the last `collect`; 0 before it."""
         return self._dated.get(scope, 0)

@@ -97,7 +97,7 @@ class SourcePartition:
             )
         self.partition.first_day = self.totals.first_day
         self.partition.rebuild(self.totals.today or today)
-        self.partition.forget_pages(_last_day(self.totals.published_through_page))
+        self.partition.forget_pages(self.totals.published_through_page)
 
     # --- events
 
@@ -218,7 +218,3 @@ class SourcePartition:
 def restated(decoded: Decoded, now_ms: int) -> int:
     """How many events of a batch are of a date before today, at least a day ago."""
     return int((decoded.event_ms < now_ms - DAY_MS).sum())
-
-
-def _last_day(page: int) -> int:
-    return (page + 1) * 8 - 1
