@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import orjson
@@ -13,6 +13,7 @@ from bench import rig
 from bench.machine import Sampler, cpu_s
 from bench.results import Bar, Result
 from bench.rig import Rig
+from processors.aggregate import Aggregate
 from processors.decode.columns import (
     BRAND_ID,
     CATEGORY_ID,
@@ -29,7 +30,7 @@ from processors.decode.columns import (
 )
 from processors.decode.murmur import partition_of
 from processors.partition import Partition
-from schemas.durable import encode_totals
+from schemas.durable import encode_published_before, encode_published_day, published_page_key
 from schemas.event import Action
 from schemas.scopes import Scope
 from schemas.topics import EVENTS_BROWSE, FACTORS_LIVE, FACTORS_PAGES, changelog_topic
@@ -104,7 +105,7 @@ async def _fill(stack: Rig, users: int) -> Filled:
     filled, settings = Filled(), stack.settings
     today, numbers = latest_day(_LAST_MS), np.arange(users)
     owner = np.array([partition_of(b"u%07d" % user, stack.partitions) for user in numbers.tolist()])
-    totals = {}
+    aggregates = [Aggregate(settings.windows, settings.horizon_days) for _ in range(stack.partitions)]
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.brokers, enable_idempotence=True, max_batch_size=_BATCH_BYTES, max_request_size=8 << 20
     )
@@ -121,12 +122,13 @@ async def _fill(stack: Rig, users: int) -> Filled:
         for q in range(stack.partitions):
             some = [pair for scope, pair in changes.pages if partition_of(scope, stack.partitions) == q]
             await _write(producer, FACTORS_PAGES, q, some)
+            for key, value in some:
+                aggregates[q].apply(key, value)
         day = START_MS // DAY_MS + 1  # the date of START_MS in UTC+8, as a day number
         filled.expected_s += int(source.partition.counts(Scope(), day + 1, day + 1)[0, 0, -1])
         filled.cells += source.partition.sizes().cells
         filled.pages += len(changes.pages)
         filled.changelog_bytes += sum(len(k or b"") + len(v or b"") for k, v in changes.changelog)
-        totals[p] = source.totals
     tps = [TopicPartition(FACTORS_PAGES, p) for p in range(stack.partitions)]
     committer = AIOKafkaConsumer(
         bootstrap_servers=stack.brokers, group_id=settings.application_id, enable_auto_commit=False
@@ -137,12 +139,17 @@ async def _fill(stack: Rig, users: int) -> Filled:
     await committer.commit({tp: OffsetAndMetadata(end, "") for tp, end in ends.items()})
     await committer.stop()
     for tp, end in ends.items():
-        totals[tp.partition].aggregated_before, totals[tp.partition].aggregated_day = end, day
-        await _write(
-            producer, changelog_topic(settings.application_id), tp.partition, [encode_totals(totals[tp.partition])]
-        )
+        told = [*_published(aggregates[tp.partition], today), encode_published_before(end)]
+        await _write(producer, changelog_topic(settings.application_id), tp.partition, told)
     await producer.stop()
     return filled
+
+
+def _published(aggregate: Aggregate, today: int) -> Iterator[tuple[bytes, bytes | None]]:
+    """What the changelog tells of the figures of these scopes, all of them published."""
+    for scope in aggregate.scopes():
+        yield encode_published_day(scope, today)
+        yield from ((published_page_key(scope, number), page) for number, page in aggregate.take_pages(scope))
 
 
 def _decoded(users: np.ndarray) -> Decoded:  # type: ignore[type-arg]

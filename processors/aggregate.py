@@ -4,9 +4,12 @@ Every partition publishes absolute difference pages of its own, so a page that c
 nothing is ever counted twice. An `Aggregate` keeps, for each scope, the values of all T that the pages reach, and
 which of them have changed since they were last published: a live event changes today, a late one restates past T. It
 knows no Kafka and no clock; today is handed in.
+
+A state that is read again after a takeover is compared with what had been published (`settle`): whatever has changed
+between the two, by whichever way, is published then.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +19,18 @@ from numpy.typing import NDArray
 from processors.calendar import date_of
 from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT, PAID_LINES
 from processors.figures import Provenance, record
-from processors.pages import EMPTY_PAGE, Page, add_lane, decode_page, encode_lanes, parse_page_key
+from processors.pages import (
+    EMPTY_PAGE,
+    Page,
+    add_lane,
+    currencies_of,
+    decode_page,
+    encode_lanes,
+    page_of,
+    parse_page_key,
+    total_series,
+)
+from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 
 
@@ -81,10 +95,10 @@ class _Scope:
         self.bases: dict[int, _Base] = {}
         self.unsaved: set[int] = set()
         """Numbers of the total pages that have changed since they were taken."""
+        self.obsolete: list[int] = []
+        """Numbers of total pages that were taken by a former owner and mean nothing any more."""
         self.published_in: list[str] = [NO_CURRENCY]
         """The currencies of the records published last; with another set all of them are published anew."""
-        self.is_new = True
-        """Nothing has been published yet."""
 
     def reach(self, end: int) -> None:
         """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value
@@ -109,20 +123,24 @@ class _Scope:
 
     def currencies(self) -> list[str]:
         """The currencies that count a line at any T: the longest window sees them all."""
-        lines = (PAID_LINES + 1) * self.windows - 1
-        return sorted(currency for currency, lane in self.lanes.items() if currency and lane[:, lines].any())
+        return sorted(
+            currency for currency, lane in self.lanes.items() if currency and _counts_lines(lane, self.windows)
+        )
+
+
+def _counts_lines(lane: NDArray[np.int64], windows: int) -> bool:
+    """Whether a currency's values [days, counters * windows] count a line."""
+    return bool(lane[:, (PAID_LINES + 1) * windows - 1].any())
 
 
 class Aggregate:
     """Sums of the pages of all partitions, for the scopes placed in one partition of `factors.pages`."""
 
-    def __init__(self, windows: Sequence[int], horizon_days: int, *, published_day: int = 0) -> None:
-        """published_day: a state that is read again had figures published up to this day: so far they can change."""
+    def __init__(self, windows: Sequence[int], horizon_days: int) -> None:
         self.windows = tuple(windows)
-        self._published_day = published_day
         self.horizon_days = horizon_days
         self._scopes: dict[str, _Scope] = {}
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # a set that keeps its order
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -142,30 +160,31 @@ class Aggregate:
                 scope = self._scopes.setdefault(scope_name, _Scope(first, len(self.windows)))
             if partition not in scope.bases or first >= scope.bases[partition].floor:
                 self._set_page(scope, partition, number, page)
-        self._changed.add(scope_name)
+        self._changed[scope_name] = None
         return scope_name
 
     def scopes(self) -> list[str]:
         """All scopes that have a page here."""
         return list(self._scopes)
 
-    def settle(self) -> None:
-        """Take everything applied so far as published (a state that has been read again after a restart)."""
-        for name in self._changed:
+    def settle(self, published: Mapping[str, PublishedScope]) -> None:
+        """Hold everything applied so far to what a former owner has published: what differs is stale."""
+        for name, was in published.items():
+            if name not in self._scopes:
+                self._scopes[name] = _Scope(min(was.pages, default=page_of(was.day)) << PAGE_SHIFT, len(self.windows))
             scope = self._scopes[name]
-            scope.stale[:] = False
-            scope.published_in = scope.currencies() or [NO_CURRENCY]
-            scope.is_new = False
-        self._changed.clear()
+            self._compare(scope, was)
+            self._changed[name] = None
+            if not (scope.stale.any() or scope.unsaved or scope.obsolete):
+                del self._changed[name]
 
     def advance(self, scope: str, today: int, after: int) -> None:
-        """The scope's date is `today`: every window that is not empty has new figures of each T after `after`.
-
-        With after = 0 (nothing is known of what was published) only today's.
+        """The scope's date is `today`: every window that is not empty has new figures of each T after `after`
+        (0: of each T that it has).
         """
         known = self._scopes[scope]
         known.reach(today + 1)
-        start = max((after + 1 if after else today) - known.first, 0)
+        start = max(after + 1 - known.first, 0)
         end = max(today + 1 - known.first, 0)
         counts = known.lanes[""][start:end].reshape(-1, N_COUNTS, len(self.windows))
         known.stale[start:end] |= (counts != 0).any(axis=1)
@@ -173,46 +192,56 @@ class Aggregate:
             # A window that has become empty says so, or its last figures would stand as the newest for ever.
             last = known.lanes[""][after - known.first].reshape(N_COUNTS, -1)
             known.stale[end - 1] |= (last != 0).any(axis=0)
-        self._changed.add(scope)
+        self._changed[scope] = None
 
-    def is_recast(self, scope: str) -> bool:
-        """Whether the scope's figures are to be published in other currencies than before, all of them anew."""
+    def is_consistent(self, scope: str, today: int) -> bool:
+        """Whether the scope's counts up to today can be anybody's counts.
+
+        A partition publishes all its pages of a moment in one transaction, but they come one after another. Between
+        two of them somebody may leave a window before having entered it. And pages may be ahead of our clock.
+        """
         known = self._scopes[scope]
-        return not known.is_new and known.published_in != (known.currencies() or [NO_CURRENCY])
+        if any(base.floor > today for base in known.bases.values()):
+            return False
+        counts = known.lanes[""][: max(today + 1 - known.first, 0)].reshape(-1, N_COUNTS, len(self.windows))
+        s, s_existing, b, b_existing = (counts[:, k] for k in range(4))
+        return not (counts < 0).any() and not (b < b_existing).any() and not (s - s_existing < b - b_existing).any()
 
     def changed(self) -> list[str]:
         """Scopes with figures that may have changed since they were taken."""
         return list(self._changed)
 
-    def take_pages(self, scope: str) -> Iterator[tuple[int, bytes]]:
-        """(page number, record) of the scope's total pages that changed since the last take: differences of all
-        partitions added up, the first one from zero on, so that they need no base.
-        """
+    def take_pages(self, scope: str) -> Iterator[tuple[int, bytes | None]]:
+        """(page number, record or None to delete it) of the scope's total pages that changed since the last take."""
         known = self._scopes[scope]
-        for number in sorted(known.unsaved):
-            first = (number << PAGE_SHIFT) - known.first
-            if first < 0:
-                continue
-            lanes = {}
-            for currency, lane in known.lanes.items():
-                before = lane[first - 1 : first] if first else np.zeros((1, lane.shape[1]), np.int64)
-                lanes[currency] = np.diff(lane[first : first + PAGE_DAYS], axis=0, prepend=before)
-            yield number, encode_lanes(lanes, len(self.windows))
+        yield from ((number, None) for number in known.obsolete)
+        yield from self._total_pages(known, sorted(known.unsaved))
         known.unsaved.clear()
+        known.obsolete.clear()
 
-    def unsave(self, scope: str) -> None:
-        """Let `take_pages` give all pages of the scope once more."""
+    def pages(self, scope: str) -> Iterator[tuple[int, bytes]]:
+        """(page number, record) of all total pages of the scope."""
         known = self._scopes[scope]
-        known.unsaved.update(range(known.first >> PAGE_SHIFT, (known.first + len(known.stale)) >> PAGE_SHIFT))
+        yield from self._total_pages(known, range(page_of(known.first), page_of(known.first + len(known.stale))))
+
+    def newest(self, scope: str, today: int, provenance: Provenance) -> Iterator[FactorRecord]:
+        """The scope's records of `today`, also of windows that have become empty."""
+        known = self._scopes[scope]
+        known.reach(today + 1)
+        i = today - known.first
+        if i >= 0:
+            counts = known.lanes[""][: i + 1].reshape(i + 1, N_COUNTS, -1)
+            for w in np.flatnonzero((counts != 0).any(axis=(0, 1))).tolist():
+                yield from self._records(scope, i, w, known.published_in, provenance)
 
     def take(self, scope: str, today: int, provenance: Provenance) -> Iterator[tuple[str, FactorRecord | None]]:
         """(key, record or None to delete it) of the scope's stale figures with T in today − horizon … today.
 
-        Later T stay stale until their day has come.
+        Where any T of a window is stale, its record of today comes along: it is the newest there is. Later T stay
+        stale until their day has come.
         """
-        self._changed.discard(scope)
+        self._changed.pop(scope, None)
         known = self._scopes[scope]
-        known.is_new = False
         known.reach(today + 1)
         first = (
             max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first
@@ -230,17 +259,13 @@ class Aggregate:
                         record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency),
                         None,
                     )
+        known.stale[end - 1 : end] |= known.stale[:end].any(axis=0)
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
         for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):
-            as_of, window = date_of(known.first + i).isoformat(), self.windows[w]
             for currency in gone:
-                yield record_key(scope, window, as_of, currency), None
-            counts = known.lanes[""][i, w::nw].tolist()
-            for currency in currencies:
-                money = known.lanes[currency][i, w::nw].tolist()[:PAID_LINES] if currency in known.lanes else (0, 0)
-                made = record(scope, window, as_of, counts, currency, money, provenance)
-                yield made.key, made
+                yield record_key(scope, self.windows[w], date_of(known.first + i).isoformat(), currency), None
+            yield from ((made.key, made) for made in self._records(scope, i, w, currencies, provenance))
 
     def series(self, scope: str, currency: str, first_day: int, last_day: int) -> NDArray[np.int64]:
         """[T, counters, windows] of a scope's counts (currency "") or money for T in first … last day; zeros where
@@ -266,11 +291,65 @@ class Aggregate:
         """The currencies of a scope's counted lines, ascending."""
         return self._scopes[scope].currencies()
 
+    def _records(
+        self, scope: str, i: int, w: int, currencies: Sequence[str], provenance: Provenance
+    ) -> Iterator[FactorRecord]:
+        """The records of row i and window w, one a currency."""
+        known, nw = self._scopes[scope], len(self.windows)
+        as_of, counts = date_of(known.first + i).isoformat(), known.lanes[""][i, w::nw].tolist()
+        for currency in currencies:
+            money = known.lanes[currency][i, w::nw].tolist()[:PAID_LINES] if currency in known.lanes else (0, 0)
+            yield record(scope, self.windows[w], as_of, counts, currency, money, provenance)
+
+    def _total_pages(self, scope: _Scope, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Differences of all partitions added up, the first one from zero on, so that they need no base."""
+        for number in numbers:
+            first = (number << PAGE_SHIFT) - scope.first
+            if first < 0:
+                continue
+            lanes = {}
+            for currency, lane in scope.lanes.items():
+                before = lane[first - 1 : first] if first else np.zeros((1, lane.shape[1]), np.int64)
+                lanes[currency] = np.diff(lane[first : first + PAGE_DAYS], axis=0, prepend=before)
+            yield number, encode_lanes(lanes, len(self.windows))
+
+    def _compare(self, scope: _Scope, was: PublishedScope) -> None:
+        """Mark what of a scope is not as it was published, up to the day for which it was."""
+        nw = len(self.windows)
+        first = min(was.pages, default=page_of(scope.first)) << PAGE_SHIFT
+        lowest = max([first, *(base.floor & -PAGE_DAYS for base in scope.bases.values())])
+        if lowest < scope.first:
+            self._reach_back(scope, lowest)
+        scope.reach(max(was.day, max(was.pages, default=0) << PAGE_SHIFT) + 1)
+        days, at = len(scope.stale), first - scope.first
+        scope.stale[:] = False
+        scope.unsaved.clear()
+        scope.published_in = []
+        for currency in {"": None} | dict.fromkeys(currencies_of(was.pages.values(), nw)) | dict.fromkeys(scope.lanes):
+            published = np.zeros((days, (N_MONEY if currency else N_COUNTS) * nw), np.int64)
+            _, series = total_series(was.pages, nw, currency, scope.first + days - 1)
+            series = series.reshape(len(series), published.shape[1])
+            if len(series):
+                published[max(at, 0) :] = series[max(-at, 0) :]
+            if currency and _counts_lines(series, nw):
+                scope.published_in.append(currency)
+            differs = scope.lane(currency) - published
+            scope.stale |= differs.reshape(days, -1, nw).any(axis=1)
+            moved = np.flatnonzero(
+                np.diff(differs, axis=0, prepend=np.zeros((1, differs.shape[1]), np.int64)).any(axis=1)
+            )
+            scope.unsaved.update(page_of(scope.first + i) for i in moved.tolist())
+        scope.published_in = sorted(scope.published_in) or [NO_CURRENCY]
+        scope.stale[max(was.day + 1 - scope.first, 0) :] = False
+        scope.obsolete = [number for number in was.pages if number << PAGE_SHIFT < scope.first]
+        if scope.obsolete:
+            scope.unsaved.add(page_of(scope.first))
+
     def _set_page(self, scope: _Scope, partition: int, number: int, page: Page) -> None:
         first = number << PAGE_SHIFT
         if first < scope.first:
             self._reach_back(scope, first)
-        scope.reach(max(first + PAGE_DAYS, self._published_day + 1))
+        scope.reach(first + PAGE_DAYS)
         scope.unsaved.add(number)
         old = scope.pages.get((partition, number), EMPTY_PAGE)
         for currency in old.lanes.keys() | page.lanes.keys():
@@ -302,7 +381,7 @@ class Aggregate:
         # What a base adds must have its place, though no page has come yet, or only later ones.
         if page.lanes and page.floor < scope.first:
             self._reach_back(scope, page.floor)
-        scope.reach(max(page.floor, scope.first, self._published_day) + 1)
+        scope.reach(max(page.floor, scope.first) + 1)
         at = max(page.floor - scope.first, 0)
         scope.bases[partition] = _Base(page.floor, page)
         currencies = set(page.lanes).union(old.page.lanes, *(one.lanes for one in replaced))

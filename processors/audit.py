@@ -1,6 +1,6 @@
 """What a running system shows, held to a recount: every difference, in words. Pure; the reading is done elsewhere.
 
-Figures are shown in three places: records in the topic, the newest of them in the serving store, and total pages in the
+Figures are shown in three places: records in the topic, those of today in the serving store, and total pages in the
 store, of which any past date is read. Dates before the horizon are not kept up and so not compared.
 """
 
@@ -67,23 +67,28 @@ def _expected(
     return maybe | surely
 
 
-def audit_store(scope: str, shown: Shown, stored: Sequence[FactorRecord], today: int) -> Iterator[Difference]:
-    """Differences between the newest records of a scope in the store and those in the topic."""
-    newest: dict[tuple[int, str], FactorRecord] = {}
-    for (_, window, currency), record in sorted(shown.items()):
-        newest[window, currency] = record
-    there = {(record.window_days, record.currency): record for record in stored}
-    date = date_of(today).isoformat()
-    for window, currency in sorted(newest.keys() | there.keys()):
-        expected, found = newest.get((window, currency)), there.get((window, currency))
-        if expected is not None and expected.as_of != date and (found is None or not (found.s or found.b)):
-            continue  # today there is nothing, and nothing older has to be there
-        if not any(one is not None and (one.s or one.b) for one in (expected, found)):
-            continue  # rows of zeros may be of any date
-        as_of = (found or expected or FactorRecord(scope=scope, as_of=date, window_days=window)).as_of
-        text = unlike(expected, found)
-        if text:
-            yield Difference(STORE, record_key(scope, window, as_of, currency), "; ".join(text))
+def audit_store(
+    recount: Recount,
+    scope: Scope,
+    stored: Iterable[FactorRecord],
+    windows: Sequence[int],
+    today: int,
+    first_kept: int,
+) -> Iterator[Difference]:
+    """Differences of what the store shows of a scope. Windows that are empty today may show zeros of any date."""
+    date, by_window = date_of(today).isoformat(), dict[int, dict[str, FactorRecord]]()
+    for record in stored:
+        by_window.setdefault(record.window_days, {})[record.currency] = record
+    for window in windows:
+        found = by_window.get(window, {})
+        expected = _expected(recount, scope, window, today, found, first_kept - max(windows) + 1)
+        for currency in sorted(expected.keys() | found.keys()):
+            there = found.get(currency)
+            if there is not None and there.as_of != date and not (there.s or there.b):
+                there = None
+            text = unlike(expected.get(currency), there)
+            if text:
+                yield Difference(STORE, record_key(scope.name, window, date, currency), "; ".join(text))
 
 
 def audit_pages(

@@ -53,7 +53,7 @@ def warm() -> None:
     for scope in scopes:
         aggregate.advance(scope, today, 0)
         list(aggregate.take(scope, today, Provenance()))
-        total_series(dict(aggregate.take_pages(scope)), len(config.windows), "", today)
+        total_series(dict(aggregate.pages(scope)), len(config.windows), "", today)
     restored = Partition(config, today)
     restored.load([key for key, _ in records], [value for _, value in records])
     restored.rebuild()

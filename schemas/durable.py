@@ -1,10 +1,15 @@
-"""Durable forms besides ledger segments: dictionary blocks and a partition's totals.
+"""Durable forms besides ledger segments: dictionary blocks, a partition's totals, and what it has published.
 
 A partition's numbers for names mean nothing outside it, so its dictionaries lie in the same changelog as its ledgers:
 the names that a commit interval brought, a block a record, written once, in the transaction of the first segment that
 uses them. The totals say how far the source topics have been applied and what became of every record; they are in the
-same transaction too, so accepted + refused = consumed survives any crash. Every value begins with a version byte and
-ends with the CRC-32 of what is before.
+same transaction too, so accepted + refused = consumed survives any crash.
+
+What has been published of the scopes placed in a partition lies beside them, in the transaction of the very figures:
+the total pages that the figures were of, the date up to which each scope has figures, and how far the pages topic had
+been read. Whoever takes the partition over compares that with what the pages say now, and publishes the difference.
+
+Every value begins with a version byte and ends with the CRC-32 of what is before.
 """
 
 import zlib
@@ -15,6 +20,10 @@ import msgspec
 VERSION: Final = 1
 BLOCK_PREFIX: Final = b"D"
 TOTALS_KEY: Final = b"T"
+PUBLISHED_PREFIX: Final = b"P"
+PUBLISHED_BEFORE_KEY: Final = b"PB"
+_PAGE_PREFIX: Final = b"PP"
+_DAY_PREFIX: Final = b"PD"
 
 
 class DurableError(ValueError):
@@ -57,10 +66,44 @@ class Totals(msgspec.Struct):
     """Day number towards which pages were kept: it decides what their base holds."""
     published_through_page: int = -1
     """Difference pages up to this number have been published."""
-    aggregated_day: int = 0
-    """Day number up to which every new date of the scopes placed here has been published, 0 for none."""
-    aggregated_before: int = 0
-    """Offset of the pages topic below which what every page says has been published."""
+
+
+class PublishedScope(msgspec.Struct):
+    """The figures of a scope as they were published last."""
+
+    day: int = 0
+    """Day number up to which every date has figures; 0 for none."""
+    pages: dict[int, bytes] = {}
+    """Page number → the total page that they were of."""
+
+
+class PublishedFigures(msgspec.Struct):
+    """What has been published of the scopes placed in a partition."""
+
+    before: int = 0
+    """Offset of the pages topic below which every page had been read."""
+    scopes: dict[str, PublishedScope] = {}
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take in a record, in the order of the log. Raises DurableError."""
+        if key == PUBLISHED_BEFORE_KEY:
+            self.before = _decode_number(_opened(value or b"", "published offset"))
+            return
+        kind, name = key[:2], key[2:].decode()
+        if kind == _DAY_PREFIX:
+            self._scope(name).day = _decode_number(_opened(value or b"", "published date"))
+        elif kind == _PAGE_PREFIX:
+            name, _, number = name.rpartition("|")
+            pages = self._scope(name).pages
+            if value is None:
+                pages.pop(int(number), None)
+            else:
+                pages[int(number)] = value
+        else:
+            raise DurableError(f"changelog record of unknown kind {kind!r}")
+
+    def _scope(self, name: str) -> PublishedScope:
+        return self.scopes.setdefault(name, PublishedScope())
 
 
 def _sealed(body: bytes) -> bytes:
@@ -79,6 +122,7 @@ def _opened(value: bytes, what: str) -> bytes:
 _encode = msgspec.msgpack.Encoder().encode
 _decode_block = msgspec.msgpack.Decoder(DictionaryBlock).decode
 _decode_totals = msgspec.msgpack.Decoder(Totals).decode
+_decode_number = msgspec.msgpack.Decoder(int).decode
 
 
 def is_block(key: bytes) -> bool:
@@ -104,3 +148,23 @@ def encode_totals(totals: Totals) -> tuple[bytes, bytes]:
 def decode_totals(value: bytes) -> Totals:
     """The totals of a record. Raises DurableError."""
     return _decode_totals(_opened(value, "totals"))
+
+
+def is_published(key: bytes) -> bool:
+    """Whether a changelog key tells what has been published."""
+    return key[:1] == PUBLISHED_PREFIX
+
+
+def encode_published_before(offset: int) -> tuple[bytes, bytes]:
+    """Key and value of how far the pages topic had been read."""
+    return PUBLISHED_BEFORE_KEY, _sealed(_encode(offset))
+
+
+def encode_published_day(scope: str, day: int) -> tuple[bytes, bytes]:
+    """Key and value of the date up to which a scope has figures."""
+    return _DAY_PREFIX + scope.encode(), _sealed(_encode(day))
+
+
+def published_page_key(scope: str, number: int) -> bytes:
+    """Key of a total page that figures were of; its value is the page, which has a version and a checksum itself."""
+    return b"%b%b|%d" % (_PAGE_PREFIX, scope.encode(), number)

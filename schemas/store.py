@@ -1,9 +1,8 @@
 """Layout of the serving store (Redis or Valkey): what the aggregators write and everybody else reads.
 
     smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
-    smart:pages:{scope}   hash: page number → difference page added up over all partitions; `first` → the first page
-                          that counts, which begins from zero: earlier ones are left from before and mean nothing
-    smart:epoch           a random word, set once: where it is missing or another, the store has lost its data
+    smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
+    smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
 The store is a copy: everything in it can be written again from the topics.
 """
@@ -12,8 +11,7 @@ from typing import Final
 
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
-EPOCH_KEY: Final = "smart:epoch"
-FIRST_PAGE: Final = "first"
+OWNER_PREFIX: Final = "smart:owner:"
 
 
 def live_key(scope: str) -> str:
@@ -41,8 +39,17 @@ def parse_live_field(field: str) -> tuple[int, str]:
 
 
 def pages_key(scope: str) -> str:
-    """Key of the hash with the total pages of a scope; its fields are page numbers, and `first`."""
+    """Key of the hash with the total pages of a scope; its fields are page numbers."""
     return PAGES_PREFIX + scope
+
+
+def owner_key(partition: int) -> str:
+    """Key of the mark of a partition's owner.
+
+    >>> owner_key(3)
+    'smart:owner:3'
+    """
+    return f"{OWNER_PREFIX}{partition}"
 
 
 def scope_of(key: str) -> str:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record
-from schemas.store import FIRST_PAGE, LIVE_PREFIX, live_field, live_key, pages_key, parse_live_field, scope_of
+from schemas.store import LIVE_PREFIX, live_field, live_key, pages_key, parse_live_field, scope_of
 
 _TIMEOUT_S: Final = 5.0
 _SCAN_KEYS: Final = 1_000
@@ -58,8 +58,7 @@ class StoreReader:
     async def pages(self, scope: str) -> dict[str, bytes]:
         """The total pages of a scope: page number → bytes."""
         fields = dict((await self._ask([("HGETALL", pages_key(scope))]))[0])
-        first = int(fields.pop(FIRST_PAGE.encode(), 0))
-        return {field.decode(): value for field, value in fields.items() if int(field) >= first}
+        return {field.decode(): value for field, value in fields.items()}
 
     async def scopes(self, pattern: str = "*") -> list[str]:
         """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot

@@ -17,7 +17,15 @@ from processors.decode import Decoded, decode
 from processors.pages import page_of
 from processors.partition import Partition
 from schemas.control import ClockRecord
-from schemas.durable import TOTALS_KEY, TopicTotals, Totals, decode_totals, encode_totals
+from schemas.durable import (
+    TOTALS_KEY,
+    PublishedFigures,
+    TopicTotals,
+    Totals,
+    decode_totals,
+    encode_totals,
+    is_published,
+)
 from schemas.errors import SmartError
 from schemas.refusals import Refusal, dead_letter_headers
 from schemas.topics import dead_letter_topic
@@ -70,6 +78,7 @@ class SourcePartition:
         self.partition = partition
         self.options = options
         self.totals = Totals()
+        self._published = PublishedFigures()
         self._dead_letters: list[Outgoing] = []
         self._guards: dict[str, UndecodableGuard] = {}
         self._is_changed = False
@@ -79,12 +88,20 @@ class SourcePartition:
 
     def load(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         """Take in changelog records, in the order of the log."""
-        if TOTALS_KEY in keys or None in keys:
-            for key, value in zip(keys, values, strict=True):
-                if key == TOTALS_KEY and value is not None:
-                    self.totals = decode_totals(value)
-            pairs = [(k, v) for k, v in zip(keys, values, strict=True) if k is not None and k != TOTALS_KEY]
-            keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+        others: list[int] = []
+        for i, key in enumerate(keys):
+            if key is None or key == TOTALS_KEY or is_published(key):
+                others.append(i)
+        for i in others:
+            key, value = keys[i], values[i]
+            if key == TOTALS_KEY and value is not None:
+                self.totals = decode_totals(value)
+            elif key is not None and is_published(key):
+                self._published.load(key, value)
+        if others:
+            out = frozenset(others)
+            keys = [key for i, key in enumerate(keys) if i not in out]
+            values = [value for i, value in enumerate(values) if i not in out]
         self.partition.load(cast("Sequence[bytes]", keys), values)
 
     def finish(self, today: int) -> None:
@@ -98,6 +115,11 @@ class SourcePartition:
         self.partition.first_day = self.totals.first_day
         self.partition.rebuild(self.totals.today or today)
         self.partition.forget_pages(self.totals.published_through_page)
+
+    def take_published(self) -> PublishedFigures:
+        """What the changelog says has been published of the scopes placed in this partition; given away."""
+        published, self._published = self._published, PublishedFigures()
+        return published
 
     # --- events
 

@@ -1,81 +1,127 @@
 """Writes to the serving store without ever holding up the stream.
 
-`put` only notes what is true now; a task of its own carries the notes to the store, in pipelines. A note not yet
-carried is overwritten by a newer one, so what waits is bounded by what exists, however long the store is away. When it
-comes back without its data, `resync` is asked for everything once more.
+`show` only notes what is true now; a task of its own carries the notes to the store. A note not yet carried is
+overwritten by a newer one, so what waits is bounded by what exists, however long the store is away.
+
+The store is fenced by marks: who owns a partition writes only while the store bears its mark for it, checked in the
+same transaction (WATCH). Where the mark is missing the store has lost its data; where it is another's, somebody else
+owns the partition, or did for a moment. Either way the notes are dropped and everything is asked for once more
+(`resync`). What comes then comes out of a new Kafka transaction, which only the true owner gets through: it sets its
+mark and writes all of it anew. A former owner that wakes up with old notes in its hands changes nothing.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from schemas.metrics import STORE_ERRORS, STORE_PENDING, STORE_WRITES
-from schemas.store import EPOCH_KEY
+from schemas.store import owner_key
 from stream.metrics import Metrics
 
 _BATCH_FIELDS: Final = 1_000
 _TIMEOUT_S: Final = 5.0
 _BACK_OFF_S_MAX: Final = 5.0
 _CHECK_S: Final = 5.0
-"""With nothing to write, this often the store is asked whether it still has what was written."""
+"""With nothing to write, this often the store is asked whether it still bears our marks."""
 
 log = structlog.get_logger(__name__)
 
-Hash = dict[str, bytes | None]
-"""Field → value; None takes the field away."""
+
+@dataclass(slots=True)
+class Hash:
+    """What is noted of a hash."""
+
+    fields: dict[str, bytes | None] = field(default_factory=dict)
+    """Field → value; None takes the field away."""
+    is_whole: bool = False
+    """These are all the fields that it has: others go."""
+
+    def update(self, newer: "Hash") -> None:
+        """What a newer note says stands."""
+        if newer.is_whole:
+            self.fields, self.is_whole = dict(newer.fields), True
+        else:
+            self.fields.update(newer.fields)
 
 
 class Notes:
     """What has to be written, newest values only, the longest waiting hash first. Pure."""
 
     def __init__(self) -> None:
-        self._hashes: dict[str, Hash] = {}
+        self.hashes: dict[str, Hash] = {}
         self.count = 0
         """Fields that wait."""
 
-    def put(self, key: str, field: str, value: bytes | None) -> None:
+    def put(self, key: str, name: str, value: bytes | None) -> None:
         """Note that a field of a hash has a value now; None: that it is gone."""
-        fields = self._hashes.setdefault(key, {})
-        self.count += field not in fields
-        fields[field] = value
+        self._note(key, Hash({name: value}))
+
+    def replace(self, key: str, fields: Mapping[str, bytes | None]) -> None:
+        """Note all the fields that a hash has."""
+        self._note(key, Hash(dict(fields), is_whole=True))
+
+    def update(self, newer: "Notes") -> None:
+        """Take over newer notes."""
+        for key, hash_ in newer.hashes.items():
+            self._note(key, hash_)
 
     def take(self, at_least: int) -> dict[str, Hash]:
         """Take out whole hashes until they have so many fields, or none is left."""
         taken: dict[str, Hash] = {}
         n = 0
-        while self._hashes and n < at_least:
-            key = next(iter(self._hashes))
-            taken[key] = self._hashes.pop(key)
-            n += len(taken[key])
+        while self.hashes and n < at_least:
+            key = next(iter(self.hashes))
+            taken[key] = self.hashes.pop(key)
+            n += len(taken[key].fields)
         self.count -= n
         return taken
 
-    def put_back(self, taken: dict[str, Hash]) -> None:
+    def put_back(self, taken: Mapping[str, Hash]) -> None:
         """Return what could not be written; what has been noted since then stands."""
-        for key, fields in taken.items():
-            noted = self._hashes.setdefault(key, {})
-            for field, value in fields.items():
-                if field not in noted:
-                    noted[field] = value
-                    self.count += 1
+        for key, older in taken.items():
+            newer = self.hashes.pop(key, Hash())
+            self.count -= len(newer.fields)
+            older.update(newer)
+            self._note(key, older)
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def _note(self, key: str, newer: Hash) -> None:
+        noted = self.hashes.setdefault(key, Hash())
+        self.count -= len(noted.fields)
+        noted.update(newer)
+        self.count += len(noted.fields)
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition whose scopes we show."""
+
+    notes: Notes = field(default_factory=Notes)
+    mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    is_marked: bool = False
+    """The store bore our mark when it was last written."""
 
 
 class StoreWriter:
-    """Carries notes to the store. `put` from the loop's thread at any time; `run` as a task; `drain` before stopping.
+    """Carries notes to the store. `show` from the loop's thread at any time; `run` as a task; `drain` before stopping.
 
-    `resync` is called where the store has lost its data (a fresh one, too): it should put everything that is true now.
+    `resync` is called where the store has lost what was shown of a partition: all of it should be shown once more,
+    after a Kafka transaction that proves that the partition is ours.
     """
 
-    def __init__(self, redis_url: str, metrics: Metrics, resync: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, redis_url: str, metrics: Metrics, resync: Callable[[int], None]) -> None:
         self._client: Any = Redis.from_url(  # its methods are typed as both sync and async
             redis_url,
             socket_timeout=_TIMEOUT_S,
@@ -84,24 +130,28 @@ class StoreWriter:
         )
         self._metrics = metrics
         self._resync = resync
-        self._notes = Notes()
+        self._owned: dict[int, _Owned] = {}
         self._has_notes = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
-        self._epoch: bytes | None = None
         self.is_stale = False
         """The store cannot be written at the moment: what it shows is older than what we know."""
 
     @property
     def pending(self) -> int:
         """Fields that wait to be written."""
-        return self._notes.count
+        return sum(owned.notes.count for owned in self._owned.values())
 
-    def put(self, key: str, field: str, value: bytes | None) -> None:
-        """Field `field` of hash `key` is `value` now; None takes it away. Never waits."""
-        self._notes.put(key, field, value)
-        self._has_notes.set()
-        self._is_idle.clear()
+    def show(self, partition: int, notes: Notes) -> None:
+        """What a committed transaction of the partition says is true now. Never waits."""
+        if notes:
+            self._owned.setdefault(partition, _Owned()).notes.update(notes)
+            self._has_notes.set()
+            self._is_idle.clear()
+
+    def forget(self, partition: int) -> None:
+        """The partition is another's: what has not been written is for its new owner to write."""
+        self._owned.pop(partition, None)
 
     async def run(self) -> None:
         """Write what is noted, until cancelled. Failures are retried with back-off for as long as it takes."""
@@ -119,7 +169,7 @@ class StoreWriter:
                     with attempt:
                         await self._write_some()
                 self._metrics.set(STORE_PENDING, self.pending)
-                if self._notes.count == 0:
+                if not any(owned.notes for owned in self._owned.values()):
                     self._has_notes.clear()
                     self._is_idle.set()
         finally:
@@ -135,42 +185,70 @@ class StoreWriter:
         return True
 
     async def _write_some(self) -> None:
-        """One pipeline. What it could not write is noted again."""
-        if self._epoch is None:
-            await self._begin_epoch()
-        taken = self._notes.take(_BATCH_FIELDS)
-        try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.get(EPOCH_KEY)
-                for key, fields in taken.items():
-                    present = {field: value for field, value in fields.items() if value is not None}
-                    absent = [field for field, value in fields.items() if value is None]
-                    if present:
-                        pipeline.hset(key, mapping=present)
-                    if absent:
-                        pipeline.hdel(key, *absent)
-                answers = await pipeline.execute()
-        except BaseException:
-            self._notes.put_back(taken)
-            raise
-        self._metrics.count(STORE_WRITES, sum(map(len, taken.values())))
+        """Some notes of every partition, in one transaction. What it could not write is noted again."""
+        if not self._owned:
+            return
+        async with self._client.pipeline(transaction=True) as pipeline:
+            owned = await self._still_owned(pipeline)
+            share = _BATCH_FIELDS // max(len(owned), 1) + 1
+            taken = {partition: one.notes.take(share) for partition, one in owned.items()}
+            pipeline.multi()
+            for partition, hashes in taken.items():
+                if hashes and not owned[partition].is_marked:
+                    pipeline.set(owner_key(partition), owned[partition].mark)
+                for key, noted in hashes.items():
+                    _queue(pipeline, key, noted)
+            try:
+                await pipeline.execute()
+            except BaseException:
+                for partition, hashes in taken.items():
+                    owned[partition].notes.put_back(hashes)
+                raise
+        for partition, hashes in taken.items():
+            owned[partition].is_marked |= bool(hashes)
+        self._metrics.count(STORE_WRITES, sum(len(one.fields) for hashes in taken.values() for one in hashes.values()))
         if self.is_stale:
             self.is_stale = False
             log.info("the serving store is written again", pending=self.pending)
-        if answers[0] != self._epoch:
-            log.warning("the serving store has lost its data; all of it is written again")
-            await self._begin_epoch()
 
-    async def _begin_epoch(self) -> None:
-        """The store is new to us, or has lost what we wrote: everything has to be put once more."""
-        await self._client.set(EPOCH_KEY, secrets.token_hex(8), nx=True)  # another worker may have set it by now
-        self._epoch = await self._client.get(EPOCH_KEY)
-        self._resync()
+    async def _still_owned(self, pipeline: Any) -> dict[int, _Owned]:
+        """The partitions that are ours as far as the store knows; should that change, the transaction fails."""
+        owned = dict(self._owned)
+        keys = [owner_key(partition) for partition in owned]
+        await pipeline.watch(*keys)
+        for partition, found in zip(list(owned), await pipeline.mget(*keys), strict=True):
+            if owned[partition].is_marked and found != owned[partition].mark.encode():
+                self._lost(partition, is_gone=found is None)
+                del owned[partition]
+        return owned
+
+    def _lost(self, partition: int, *, is_gone: bool) -> None:
+        log.warning(
+            "the serving store has lost its data; all of it is written again"
+            if is_gone
+            else "the serving store bears another's mark; if the partition is still ours, all of it is written again",
+            partition=partition,
+        )
+        self._owned[partition] = _Owned()
+        self._resync(partition)
 
     def _failed(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, WatchError):
+            return  # a mark was set between our look and our write: the next look tells whose
         self._metrics.count(STORE_ERRORS)
         self._metrics.set(STORE_PENDING, self.pending)
         if not self.is_stale:
             self.is_stale = True
-            error = state.outcome.exception() if state.outcome else None
             log.warning("the serving store cannot be written", reason=str(error), pending=self.pending)
+
+
+def _queue(pipeline: Any, key: str, noted: Hash) -> None:
+    present = {name: value for name, value in noted.fields.items() if value is not None}
+    absent = [name for name, value in noted.fields.items() if value is None]
+    if noted.is_whole:
+        pipeline.delete(key)
+    elif absent:
+        pipeline.hdel(key, *absent)
+    if present:
+        pipeline.hset(key, mapping=present)

@@ -57,8 +57,8 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     """The Faust app of a worker, ready to run."""
     app = BatchApp(settings.application_id, options=transport_options(settings), datadir=str(data_dir))
 
-    def resync() -> None:
-        world.refresh_store()
+    def resync(partition: int) -> None:
+        world.refresh_store(partition)
 
     def take_in(records: Sequence[ControlRecord]) -> None:
         world.note_control(records)

@@ -18,19 +18,20 @@ import structlog
 from processors.calendar import Zones, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
-from processors.pages import page_of
 from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
+from schemas.durable import encode_published_before, encode_published_day, published_page_key
 from schemas.scopes import parse
 from schemas.settings import Settings
-from schemas.store import FIRST_PAGE, live_field, live_key, pages_key
+from schemas.store import live_field, live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.metrics import Metrics
 from stream.source import Changes, KeptOtherwiseError, SourceOptions, SourcePartition, restated
+from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
 from stream.transport.committer import Pair, Records
 
@@ -43,8 +44,11 @@ log = structlog.get_logger(__name__)
 class Store(Protocol):
     """Where the newest figures go for others to read."""
 
-    def put(self, key: str, field: str, value: bytes | None) -> None:
-        """Field `field` of hash `key` is `value` now; None takes it away. Never waits."""
+    def show(self, partition: int, notes: Notes) -> None:
+        """What a committed transaction of the partition says is true now. Never waits."""
+
+    def forget(self, partition: int) -> None:
+        """The partition is another's."""
 
 
 class Progress(Protocol):
@@ -71,7 +75,8 @@ class World:
         self._settings = settings
         self._metrics = metrics
         self._store = store
-        self._uncommitted: dict[int, list[tuple[str, str, bytes | None]]] = {}
+        self._unshown: dict[int, Notes] = {}
+        """What the transaction under way says, for the store to show once it has committed."""
         self._progress = progress
         self._before_first = before_first
         self._wall_ms = wall_ms
@@ -153,10 +158,10 @@ class World:
         """The instant that figures are of."""
         return self.clock.now_ms(self._wall_ms())
 
-    def refresh_store(self) -> None:
-        """Put everything into the store once more: it has lost its data."""
-        for pages in self.pages.values():
-            pages.refresh()
+    def refresh_store(self, partition: int) -> None:
+        """Show all figures placed in a partition once more: the store has lost them."""
+        if partition in self.pages:
+            self.pages[partition].refresh()
 
     # --- the table's store
 
@@ -184,7 +189,8 @@ class World:
         """Forget a partition."""
         self.sources.pop(partition, None)
         self.pages.pop(partition, None)
-        self._uncommitted.pop(partition, None)
+        self._unshown.pop(partition, None)
+        self._store.forget(partition)
         self._oldest_append_ms.pop(partition, None)
         self._taken_over_at.pop(partition, None)
         self._metrics.forget_partition(partition)
@@ -204,26 +210,24 @@ class World:
     async def collect(self, partition: int) -> Records:
         """Everything of a partition that changed, for one transaction."""
         self._collected_at[partition] = time.perf_counter()
-        self._show(partition)
         now_ms, source = self.now_ms(), self.sources[partition]
-        live = self._collect_figures(partition, source, now_ms)  # first: the totals say how far the figures have come
+        figures = self._collect_figures(partition, now_ms)
+        if self._collect_whole(partition, now_ms):
+            source.note_change()  # only a transaction proves that the partition is still ours
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
             caught_up=self._progress.is_caught_up(partition),
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
         )
-        return self._transaction(partition, changes, live)
+        return self._transaction(partition, changes, figures)
 
     async def collect_early(self, partition: int) -> Records:
         """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
-        self._show(partition)
-        live = self._collect_figures(partition, self.sources[partition], self.now_ms(), is_early=True)
-        self._metrics.count(m.LIVE_RECORDS, len(live))
-        return [Bulk(FACTORS_LIVE, partition, live)]
+        return self._collect_figures(partition, self.now_ms())
 
     async def committed(self, partition: int) -> None:
-        """The transaction has committed: tell how long that took."""
+        """The transaction has committed: tell how long that took, and show what it says."""
         self._show(partition)
         self._metrics.count(m.COMMITS)
         self._metrics.observe(m.COMMIT_SECONDS, time.perf_counter() - self._collected_at[partition])
@@ -231,43 +235,62 @@ class World:
         if oldest_ms is not None:
             self._metrics.observe(m.APPEND_TO_COMMIT_SECONDS, max(self._wall_ms() - oldest_ms, 0) / 1000)
 
+    async def committed_early(self, partition: int) -> None:
+        """The transaction of figures alone has committed."""
+        self._show(partition)
+
     # --- inside
 
     def _show(self, partition: int) -> None:
-        """Put into the store what went into the transaction before: a worker whose transaction failed gets no further.
-
-        So one that has lost its partitions without knowing it (it was frozen) shows nothing of what it still counts.
+        """Only what has committed is shown: a worker that has lost its partitions without knowing it (it was frozen)
+        gets no transaction through.
         """
-        for key, field, value in self._uncommitted.pop(partition, ()):
-            self._store.put(key, field, value)
+        notes = self._unshown.pop(partition, None)
+        if notes:
+            self._store.show(partition, notes)
 
-    def _collect_figures(
-        self, partition: int, source: SourcePartition, now_ms: int, *, is_early: bool = False
-    ) -> list[Pair]:
+    def _collect_figures(self, partition: int, now_ms: int) -> list[Bulk]:
+        """Figures that have changed, and what the partition's next owner has to know of them."""
         pages = self._pages_of(partition)
+        notes = self._unshown.setdefault(partition, Notes())
         live: list[Pair] = []
-        shown = self._uncommitted.setdefault(partition, [])
-        provenance = self._provenance(now_ms)
-        for key, record in pages.collect(now_ms, provenance, is_early=is_early):
-            value = record.encode() if record is not None else None
-            live.append((key.encode(), value))
-            scope, window, as_of, currency = key.rsplit("|", 3)
-            if as_of == date_of(pages.today(scope)).isoformat():
-                shown.append((live_key(scope), live_field(int(window), currency), value))
-        for scope, number, page in pages.take_pages():
-            shown.append((pages_key(scope), str(number), page))
-            shown.append((pages_key(scope), FIRST_PAGE, b"%d" % page_of(pages.aggregate.first_day(scope))))
-        totals = source.totals
-        if (totals.aggregated_day, totals.aggregated_before) != (pages.published_day, pages.published_before):
-            totals.aggregated_day, totals.aggregated_before = pages.published_day, pages.published_before
-            source.note_change()
-        return live
+        told: list[Pair] = []
+        before = pages.published_before
+        for change in pages.collect(now_ms, self._provenance(now_ms)):
+            today = date_of(change.day).isoformat()
+            for key, record in change.figures:
+                value = record.encode() if record is not None else None
+                live.append((key.encode(), value))
+                _, window, as_of, currency = key.rsplit("|", 3)
+                if as_of == today:
+                    notes.put(live_key(change.scope), live_field(int(window), currency), value)
+            for number, page in change.pages:
+                told.append((published_page_key(change.scope, number), page))
+                notes.put(pages_key(change.scope), str(number), page)
+            if change.is_new_day:
+                told.append(encode_published_day(change.scope, change.day))
+        if told and pages.published_before != before:
+            told.append(encode_published_before(pages.published_before))
+        self._metrics.count(m.LIVE_RECORDS, len(live))
+        return [Bulk(FACTORS_LIVE, partition, live), Bulk(self._changelog, partition, told)]
 
-    def _transaction(self, partition: int, changes: Changes, live: list[Pair]) -> list[Any]:
+    def _collect_whole(self, partition: int, now_ms: int) -> bool:
+        """Scopes of which the store has to be given everything; tells whether there are any."""
+        if now_ms <= 0:
+            return False
+        notes, n = self._unshown.setdefault(partition, Notes()), 0
+        for whole in self._pages_of(partition).collect_whole(self._provenance(now_ms)):
+            fields = {live_field(record.window_days, record.currency): record.encode() for record in whole.newest}
+            notes.replace(live_key(whole.scope), fields)
+            notes.replace(pages_key(whole.scope), {str(number): page for number, page in whole.pages})
+            n += 1
+        return n > 0
+
+    def _transaction(self, partition: int, changes: Changes, figures: list[Bulk]) -> list[Any]:
         by_target: dict[int, list[Pair]] = {}
         for scope, pair in changes.pages:
             by_target.setdefault(self._placed(scope), []).append(pair)
-        records: list[Any] = [Bulk(self._changelog, partition, changes.changelog), Bulk(FACTORS_LIVE, partition, live)]
+        records: list[Any] = [Bulk(self._changelog, partition, changes.changelog), *figures]
         records += [Bulk(FACTORS_PAGES, target, pairs) for target, pairs in by_target.items()]
         records += changes.dead_letters
         if changes.report is not None:
@@ -276,18 +299,14 @@ class World:
         self._metrics.count(m.CHANGELOG_RECORDS, len(changes.changelog))
         self._metrics.count(m.CHANGELOG_BYTES, sum(len(k or b"") + len(v or b"") for k, v in changes.changelog))
         self._metrics.count(m.PAGES_PUBLISHED, len(changes.pages))
-        self._metrics.count(m.LIVE_RECORDS, len(live))
         return records
 
     def _pages_of(self, partition: int) -> PagePartition:
         if partition not in self.pages:
-            totals = self.sources[partition].totals
             self.pages[partition] = PagePartition(
                 self.config.windows,
                 self.config.horizon_days,
-                published_before=totals.aggregated_before,
-                published_day=totals.aggregated_day,
-                today=self._today(),
+                published=self.sources[partition].take_published(),
                 day_in_zone=self._day_in_zone,
             )
         return self.pages[partition]

@@ -123,11 +123,10 @@ async def _store_of(
     stored = await reader.newest_of([scope.name for scope in scopes])
     differences: list[Difference] = []
     for scope in scopes:
-        shown = {place: one for place, one in found.shown.get(scope.name, {}).items() if place[1] in options.windows}
-        records = [record for record in stored[scope.name] if record.window_days in options.windows]
-        differences += audit_store(scope.name, shown, records, found.today[scope])
+        today = found.today[scope]
+        first_kept = today - settings.horizon_days
+        differences += audit_store(found.recount, scope, stored[scope.name], options.windows, today, first_kept)
         pages = {int(number): page for number, page in (await reader.pages(scope.name)).items()}
-        first_kept = found.today[scope] - settings.horizon_days
         differences += audit_pages(found.recount, scope, pages, found.days[scope], settings.windows, first_kept)
     return differences
 

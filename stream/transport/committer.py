@@ -61,6 +61,9 @@ class Committer(Protocol):
     async def committed(self, partition: int) -> None:
         """The transaction with what `collect` last returned for `partition` has committed."""
 
+    async def committed_early(self, partition: int) -> None:
+        """The same for `collect_early`."""
+
 
 class NothingToCommit:
     """Committer of an application that publishes nothing; offsets are committed all the same."""
@@ -80,4 +83,7 @@ class NothingToCommit:
         return ()
 
     async def committed(self, partition: int) -> None:
+        """Never called."""
+
+    async def committed_early(self, partition: int) -> None:
         """Never called."""

@@ -292,7 +292,8 @@ class ChunkConsumer(driver.Consumer):
             records = await self.app.committer.collect_early(partition)
         except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
             die(ExitCode.SOFTWARE, f"collect_early of partition {partition} raised", error)
-        await self.app.producer.transactions.send(partition, records)
+        if await self.app.producer.transactions.send(partition, records):
+            await self.app.committer.committed_early(partition)
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised; the agent's own error handler ends the process."""

@@ -86,7 +86,7 @@ def test_figures_of_every_date_of_the_horizon_are_published_and_right():
         for key, value in log.take_in(values[at : at + 100]):
             aggregate.apply(key, value)
         for scope in aggregate.scopes():
-            aggregate.advance(scope, log.today, 0)
+            aggregate.advance(scope, log.today, log.today - 1)
             shown |= dict(aggregate.take(scope, log.today, Provenance()))
     first = log.today - HORIZON_DAYS
     wrong = []

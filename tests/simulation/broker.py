@@ -242,8 +242,6 @@ class Broker:
         if not old:
             return
         below = random.choice([old[-1] + 1, random.randint(0, old[-1] + 1)])
-        if topic == FACTORS_PAGES:  # what lies there for hours has been published
-            below = min(below, self.simulation.totals(partition).aggregated_before)
         # Tombstones stay for a day: by then every reader has passed them.
         log.compact(below, below if topic in {FACTORS_PAGES, CLOCK} else 0)
         self.simulation.tell("broker", f"compacted {topic}-{partition} below {below}")

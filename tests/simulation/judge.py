@@ -7,10 +7,12 @@ import numpy as np
 
 from processors.calendar import date_of, day_of
 from processors.decode import decode
+from processors.pages import total_series
 from processors.partition import Partition
 from schemas.control import decode_clock
 from schemas.factors import NO_CURRENCY, decode_record
 from schemas.refusals import HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC
+from schemas.store import live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE
 from stream.clock import latest_day
 from tests.core import differences, oracle_of
@@ -26,6 +28,7 @@ def judge(simulation, *, by_brute_force=False):
     problems = [*_totals(simulation), *_dead_letters(simulation)]
     reference = _reference(simulation)
     problems += _figures(simulation, reference)
+    problems += _stored(simulation, reference)
     if by_brute_force and not problems:
         problems += _brute_force(simulation, reference)
     return problems
@@ -105,6 +108,29 @@ def _figures(simulation, reference):
             amounts = {c: tuple(series[i, :, w].tolist()) for c, series in money.items()}
             where = f"{scope.name} {windows[w]} d to {as_of}"
             yield from (f"{where}: {text}" for text in _differences(found, expected, amounts))
+
+
+def _stored(simulation, reference):
+    """What the serving store shows of today, and the pages that it has of any date."""
+    now_ms, windows = _now_ms(simulation), simulation.config.windows
+    for scope, currencies in reference.scopes():
+        today = reference.zones.day_at(ZONES.get(scope.shop, simulation.settings.default_timezone), now_ms)
+        first = today - simulation.config.horizon_days + 2
+        counts = reference.counts(scope, first, today)
+        pages = {int(n): page for n, page in simulation.stored.get(pages_key(scope.name), {}).items()}
+        start, series = total_series(pages, len(windows), "", today)
+        at = max(first, start)
+        if counts[: at - first].any() or not np.array_equal(series[at - start :], counts[at - first :]):
+            yield f"{scope.name}: the store's pages say something else"
+        by_window = defaultdict(dict)
+        for value in simulation.stored.get(live_key(scope.name), {}).values():
+            record = decode_record(value)
+            by_window[record.window_days][record.currency] = record
+        money = {c: reference.money(scope, c, today, today) for c in currencies}
+        for w, window in enumerate(windows):
+            amounts = {c: tuple(series[0, :, w].tolist()) for c, series in money.items()}
+            for text in _differences(by_window[window], counts[-1, :, w].tolist(), amounts):
+                yield f"store: {scope.name} {window} d to {date_of(today)}: {text}"
 
 
 def _differences(found, expected, amounts):

@@ -44,10 +44,38 @@ def settings_of(shape):
 
 
 class Store:
-    """Takes what the world puts into the serving store."""
+    """The serving store as one process sees it: fenced by marks, as `stream.store` does it."""
 
-    def put(self, key, field, value):
-        pass
+    def __init__(self, simulation, process):
+        self._simulation, self._process = simulation, process
+        self._marked = set()
+
+    def check(self):
+        """As it is done every few seconds: tells whether all marks are where they were set."""
+        lost = [partition for partition in self._marked if self._simulation.marks[partition] is not self]
+        for partition in lost:
+            self._marked.discard(partition)
+            self._process.world.refresh_store(partition)
+        return not lost
+
+    def show(self, partition, notes):
+        simulation = self._simulation
+        was_marked = partition in self._marked
+        self.check()
+        if was_marked and partition not in self._marked:
+            return
+        self._marked.add(partition)
+        simulation.marks[partition] = self
+        for key, noted in notes.hashes.items():
+            stored = simulation.stored.setdefault(key, {})
+            if noted.is_whole:
+                stored.clear()
+            stored.update(noted.fields)
+            for name in [name for name, value in stored.items() if value is None]:
+                del stored[name]
+
+    def forget(self, partition):
+        self._marked.discard(partition)
 
 
 class Simulation:
@@ -69,6 +97,9 @@ class Simulation:
         self.rebalance_timeout_ms = 4_000
         self.transaction_timeout_ms = 6_000
         self._wall_ahead_ms = 0.0
+        self.stored: dict[str, dict[str, bytes]] = {}
+        """What the serving store shows."""
+        self.marks: dict[int, Store] = {}
         self.broker = Broker(self)
         self.processes: dict[str, Process | None] = {}
         self._all: list[Process] = []
@@ -195,7 +226,7 @@ class Simulation:
         return {process: tuple(p for p in partitions if given[p] is process) for process in order}
 
     def store_of(self, process):
-        return Store()
+        return Store(self, process)
 
     # --- faults
 
@@ -395,6 +426,8 @@ class Simulation:
             if any(pages._now_ms < now_ms for pages in process.world.pages.values() if now_ms):
                 return False  # the newest date has not come everywhere
             if any(pages._undated or pages.aggregate.changed() for pages in process.world.pages.values()):
+                return False
+            if not process.world._store.check() or any(pages._unrefreshed for pages in process.world.pages.values()):
                 return False
             if process._control_read_to[CLOCK] < self.broker.logs[CLOCK, 0].stable_end - 40:
                 return False

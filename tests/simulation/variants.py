@@ -2,8 +2,9 @@
 
 import asyncio
 
-from schemas.durable import TOTALS_KEY
-from schemas.topics import FACTORS_LIVE, FACTORS_PAGES
+from schemas.durable import PUBLISHED_PREFIX, TOTALS_KEY
+from schemas.factors import NO_CURRENCY
+from schemas.topics import FACTORS_LIVE
 from stream.aggregator import PagePartition
 from stream.transport import Bulk
 from stream.transport.ownership import Ownership
@@ -56,17 +57,21 @@ class NoFencing(PlainVariant):
         simulation.broker.is_fencing = False
 
 
-class _ForgetsTotals(World):
+class _HoldsBack(World):
     async def collect(self, partition):
-        """The totals follow in the next transaction."""
+        """Some records of the changelog follow in the next transaction."""
         held = self.__dict__.setdefault("held", {})
         late, records = held.pop(partition, []), list(await super().collect(partition))
         for i, record in enumerate(records):
             if isinstance(record, Bulk) and record.topic == self._changelog:
-                held[partition] = [pair for pair in record.records if pair[0] == TOTALS_KEY]
-                others = [pair for pair in record.records if pair[0] != TOTALS_KEY]
-                records[i] = record._replace(records=[*others, *late])
-        return records
+                held.setdefault(partition, []).extend(pair for pair in record.records if self.is_late(pair[0]))
+                records[i] = record._replace(records=[pair for pair in record.records if not self.is_late(pair[0])])
+        return [*records, Bulk(self._changelog, partition, late)]
+
+
+class _ForgetsTotals(_HoldsBack):
+    def is_late(self, key):
+        return key == TOTALS_KEY
 
 
 class TotalsAfterTheTransaction(PlainVariant):
@@ -116,15 +121,15 @@ class TakeoversGoOn(PlainVariant):
     ownership = _HoldsAnything
 
 
-class _SettlesLate(PagePartition):
-    def apply(self, chunk):
-        """Everything of the first chunks counts as published."""
-        was_settled = self._is_settled
-        before, self.published_before = self.published_before, 1 << 60 if not was_settled else self.published_before
-        super().apply(chunk)
-        self.published_before = before
-        if not was_settled and self._read_before >= before:
-            self._settle()
+class _SettlesBlindly(PagePartition):
+    def _settle(self):
+        """All that the pages say now counts as published."""
+        scopes = list(self._former.scopes) if self._former else []
+        super()._settle()
+        for name in scopes:
+            scope = self.aggregate._scopes[name]
+            scope.stale[:] = False
+            scope.published_in = scope.currencies() or [NO_CURRENCY]
 
 
 class _NeverSettles(PagePartition):
@@ -143,8 +148,8 @@ class _OfPages(World):
         return pages
 
 
-class _SettlesLateWorld(_OfPages):
-    page_partition = _SettlesLate
+class _SettlesBlindlyWorld(_OfPages):
+    page_partition = _SettlesBlindly
 
 
 class _NeverSettlesWorld(_OfPages):
@@ -154,31 +159,24 @@ class _NeverSettlesWorld(_OfPages):
 class SettlesWhatIsNew(PlainVariant):
     """After a takeover, pages count as published that nobody had published."""
 
-    world = _SettlesLateWorld
+    world = _SettlesBlindlyWorld
 
 
 class NeverSettles(PlainVariant):
-    """After a takeover, nothing counts as read to where it had been published."""
+    """After a takeover, the pages are never read as far as they had been."""
 
     world = _NeverSettlesWorld
 
 
-class _CommitsHandled(World):
-    def _pages_of(self, partition):
-        known = partition in self.pages
-        pages = super()._pages_of(partition)
-        if not known:
-            consumer = self._progress._app.consumer
-            tps = [tp for tp in consumer.assignment() if (tp.topic, tp.partition) == (FACTORS_PAGES, partition)]
-            pages.published_before = consumer.committed_offset(tps[0]) or 0
-            pages._is_settled = pages.published_before <= 0
-        return pages
+class _ForgetsPublished(_HoldsBack):
+    def is_late(self, key):
+        return key.startswith(PUBLISHED_PREFIX)
 
 
-class PublishedByTheCommittedOffset(PlainVariant):
-    """What has been published of the pages is taken from their committed offset, not from the totals."""
+class PublishedAfterTheTransaction(PlainVariant):
+    """What has been published is told one transaction later than it was."""
 
-    world = _CommitsHandled
+    world = _ForgetsPublished
 
 
 class _LosesLive(World):
@@ -215,6 +213,6 @@ MUTANTS = (
     PositionsOutliveTheirState,
     SettlesWhatIsNew,
     NeverSettles,
-    PublishedByTheCommittedOffset,
+    PublishedAfterTheTransaction,
     LosesSingleFigures,
 )

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from schemas.metrics import STORE_ERRORS, STORE_WRITES
 from stream.metrics import Metrics
-from stream.store import Notes, StoreWriter
+from stream.store import Hash, Notes, StoreWriter
 from tests.valkey import running
 
 
@@ -19,8 +19,15 @@ def valkey(tmp_path):
         yield server
 
 
+def notes_of(**fields):
+    notes = Notes()
+    for name, value in fields.items():
+        notes.put("k", name, value)
+    return notes
+
+
 @contextlib.asynccontextmanager
-async def writing(valkey, resync=lambda: None):
+async def writing(valkey, resync=lambda _partition: None):
     writer = StoreWriter(valkey.url, Metrics(), resync)
     task = asyncio.create_task(writer.run())
     try:
@@ -47,7 +54,7 @@ def test_a_newer_value_replaces_the_one_that_still_waits():
     notes.put("k", "a", b"1")
     notes.put("k", "a", b"2")
     assert notes.count == 1
-    assert notes.take(10) == {"k": {"a": b"2"}}
+    assert notes.take(10) == {"k": Hash({"a": b"2"})}
     assert notes.count == 0
 
 
@@ -69,14 +76,29 @@ def test_what_could_not_be_written_does_not_overwrite_what_came_since():
     notes.put("k", "a", b"new")
     notes.put_back(taken)
     assert notes.count == 2
-    assert notes.take(10) == {"k": {"a": b"new", "b": b"old"}}
+    assert notes.take(10) == {"k": Hash({"a": b"new", "b": b"old"})}
+
+
+def test_a_whole_hash_stays_whole_whatever_is_noted_of_it_later():
+    notes = Notes()
+    notes.put("k", "gone", b"1")
+    notes.replace("k", {"a": b"1", "b": b"1"})
+    notes.put("k", "b", b"2")
+    taken = notes.take(10)
+    notes.put("k", "c", b"3")
+    notes.put_back(taken)
+    assert notes.count == 3
+    assert notes.take(10) == {"k": Hash({"a": b"1", "b": b"2", "c": b"3"}, is_whole=True)}
+    assert not notes
 
 
 async def test_values_are_written_and_taken_away(valkey):
     async with writing(valkey) as writer:
+        notes = Notes()
         for number in range(5_000):
-            writer.put(f"k{number % 50}", f"f{number}", b"%d" % number)
-        writer.put("k1", "f1", None)
+            notes.put(f"k{number % 50}", f"f{number}", b"%d" % number)
+        notes.put("k1", "f1", None)
+        writer.show(0, notes)
         assert await writer.drain(10)
         assert writer.pending == 0
         assert not writer.is_stale
@@ -86,18 +108,29 @@ async def test_values_are_written_and_taken_away(valkey):
     assert len(fields) == 99
 
 
-async def test_put_does_not_wait_while_the_store_is_away_and_all_is_written_when_it_is_back(valkey):
+async def test_a_hash_that_is_shown_whole_keeps_nothing_of_before(valkey):
     async with writing(valkey) as writer:
-        writer.put("k", "a", b"1")
+        writer.show(0, notes_of(a=b"1", b=b"1"))
+        assert await writer.drain(10)
+        notes = Notes()
+        notes.replace("k", {"b": b"2"})
+        writer.show(0, notes)
+        assert await writer.drain(10)
+    assert await content(valkey, "k") == {b"b": b"2"}
+
+
+async def test_showing_does_not_wait_while_the_store_is_away_and_all_is_written_when_it_is_back(valkey):
+    async with writing(valkey) as writer:
+        writer.show(0, notes_of(a=b"1"))
         assert await writer.drain(10)
         valkey.stop()
         began = time.perf_counter()
         for number in range(1_000):
-            writer.put("k", "a", b"%d" % number)
+            writer.show(0, notes_of(a=b"%d" % number))
         assert time.perf_counter() - began < 0.5
         await until(lambda: writer.is_stale)
         assert writer.pending == 1
-        writer.put("k", "a", b"last")
+        writer.show(0, notes_of(a=b"last"))
         valkey.start()
         assert await writer.drain(20)
         assert not writer.is_stale
@@ -109,28 +142,56 @@ async def test_a_store_that_lost_its_data_is_given_all_of_it_again(valkey):
     state = {"a": b"1", "b": b"2"}
     asked = []
 
-    async with writing(valkey, lambda: asked.append([writer.put("k", *item) for item in state.items()])) as writer:
-        writer.put("k", "a", b"1")
-        writer.put("k", "b", b"2")
+    def resync(partition):
+        asked.append(partition)
+        writer.show(partition, notes_of(**state))
+
+    async with writing(valkey, resync) as writer:
+        writer.show(3, notes_of(**state))
         assert await writer.drain(10)
-        before = len(asked)
         valkey.stop()
         valkey.forget()
         valkey.start()
         state["a"] = b"3"
-        writer.put("k", "a", b"3")
-        await until(lambda: len(asked) > before)
+        writer.show(3, notes_of(a=b"3"))
+        await until(lambda: asked)
         assert await writer.drain(10)
+    assert asked == [3]
     assert await content(valkey, "k") == {b"a": b"3", b"b": b"2"}
 
 
 async def test_a_store_that_kept_its_data_is_not_written_again(valkey):
     asked = []
-    async with writing(valkey, lambda: asked.append(1)) as writer:
-        writer.put("k", "a", b"1")
+    async with writing(valkey, asked.append) as writer:
+        writer.show(0, notes_of(a=b"1"))
         assert await writer.drain(10)
         valkey.stop()
         valkey.start()
-        writer.put("k", "b", b"2")
+        writer.show(0, notes_of(b=b"2"))
         assert await writer.drain(20)
-    assert asked == [1]  # the first time, when the writer did not know the store yet
+    assert asked == []
+
+
+async def test_a_former_owner_that_wakes_up_changes_nothing(valkey):
+    asked = []
+    async with writing(valkey, asked.append) as former, writing(valkey) as owner:
+        former.show(0, notes_of(a=b"old"))
+        assert await former.drain(10)
+        owner.show(0, notes_of(a=b"new"))
+        assert await owner.drain(10)
+        former.show(0, notes_of(a=b"older than it knows", b=b"1"))
+        assert await former.drain(10)
+        assert asked == [0]  # it has to prove by a transaction that the partition is its own
+    assert await content(valkey, "k") == {b"a": b"new"}
+
+
+async def test_what_waits_for_a_lost_partition_is_left_to_its_new_owner(valkey):
+    async with writing(valkey) as writer:
+        valkey.stop()
+        writer.show(0, notes_of(a=b"0"))
+        writer.show(1, notes_of(b=b"1"))
+        await until(lambda: writer.is_stale)
+        writer.forget(0)
+        valkey.start()
+        assert await writer.drain(20)
+    assert await content(valkey, "k") == {b"b": b"1"}
