@@ -13,12 +13,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced
 
-from stream.transport.committer import Bulk, Outgoing, Records
+from stream.transport.committer import Bulk, Outgoing, Pair, Records
 from stream.transport.exits import ExitCode, die
 from stream.transport.private import AIOKafkaProducer, driver, sender_task, use_sender
 from stream.transport.reconnect import PatientSender, start_patiently
@@ -111,17 +111,21 @@ class Transactions:
         groups = _by_destination(records)
         if not groups:
             return 0
-        await _unless_sender_dies(producer, producer.begin_transaction())
-        sent: list[asyncio.Future[Any]] = []
-        for (topic, partition), outgoing in groups.items():
-            sent += [
-                await _unless_sender_dies(producer, producer.send_batch(batch, topic, partition=partition))
-                for batch in _batches(producer, outgoing)
-            ]
-        # aiokafka commits even when a batch has failed: look at every one of them first
-        await _unless_sender_dies(producer, asyncio.gather(*sent))
-        await _unless_sender_dies(producer, producer.commit_transaction())
+        await _unless_sender_dies(producer, _publish(producer, groups))
         return sum(len(outgoing) for outgoing in groups.values())
+
+
+async def _publish(producer: AIOKafkaProducer, groups: Mapping[tuple[str, int], Sequence[Outgoing | Pair]]) -> None:
+    """One transaction. All batches are handed over at once: the sender then adds all partitions to the transaction
+    with one request, and sends all batches with the next.
+    """
+    await producer.begin_transaction()
+    sent: list[asyncio.Future[Any]] = []
+    for (topic, partition), outgoing in groups.items():
+        sent += [await producer.send_batch(batch, topic, partition=partition) for batch in _batches(producer, outgoing)]
+    # aiokafka commits even when a batch has failed: look at every one of them first
+    await asyncio.gather(*sent)
+    await producer.commit_transaction()
 
 
 def _by_destination(records: Records) -> dict[tuple[str, int], list[Outgoing | tuple[bytes | None, bytes | None]]]:
