@@ -1,12 +1,16 @@
 """One owned partition of the event topics: chunks in, what has to be published out. A plain state machine without I/O.
 
-`read` and `fold` take a chunk in; `collect` gives everything that changed since the last call, for one transaction. The
-totals remember which offsets have been applied, so chunks delivered again after a crash change nothing, not even a
-total.
+Chunks wait until there are enough of them, or until the next transaction: a fold costs about as much for ten records as
+for a hundred, and when little comes in, it comes in small pieces. `read` decodes and `fold` applies all that waits;
+`collect` gives everything that changed since the last call, for one transaction. The totals remember which offsets have
+been applied, so chunks delivered again after a crash change nothing, not even a total.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple, cast
 
 import msgspec
@@ -27,7 +31,7 @@ from schemas.durable import (
     is_published,
 )
 from schemas.errors import SmartError
-from schemas.refusals import Refusal, dead_letter_headers
+from schemas.refusals import UNDECODABLE, Refusal, dead_letter_headers
 from schemas.topics import dead_letter_topic
 from stream.guard import UndecodableGuard
 from stream.transport.chunk import Chunk
@@ -51,13 +55,30 @@ class SourceOptions:
     undecodable_run_records_max: int = 5_000
 
 
-class Read(NamedTuple):
-    """A chunk, decoded."""
+class Part(NamedTuple):
+    """A chunk among those that are decoded together."""
 
     chunk: Chunk
     skipped: int
     """Records at the chunk's beginning that had been applied before."""
+    first: int
+    """Which of the decoded records is the chunk's first."""
+
+    @property
+    def records(self) -> int:
+        """How many of its records count."""
+        return len(self.chunk) - self.skipped
+
+
+class Read(NamedTuple):
+    """Chunks, decoded."""
+
+    parts: list[Part]
     decoded: Decoded
+
+    def part_of(self, record: int) -> Part:
+        """The part that a decoded record is of."""
+        return self.parts[bisect_right(self.parts, record, key=lambda part: part.first) - 1]
 
 
 @dataclass(slots=True)
@@ -79,6 +100,10 @@ class SourcePartition:
         self.options = options
         self.totals = Totals()
         self._published = PublishedFigures()
+        self._waiting: list[Part] = []
+        self._records_waiting = 0
+        self._next_offsets: dict[str, int] = {}
+        """Topic → the offset after the last that waits."""
         self._dead_letters: list[Outgoing] = []
         self._guards: dict[str, UndecodableGuard] = {}
         self._is_changed = False
@@ -123,43 +148,65 @@ class SourcePartition:
 
     # --- events
 
-    def read(self, chunk: Chunk) -> Read:
-        """Decode what has not been applied yet. Raises TooManyUndecodableError."""
-        totals = self.totals.topics.setdefault(chunk.topic, TopicTotals())
-        skip = (
-            int(np.searchsorted(np.asarray(chunk.offsets), totals.next_offset))
-            if chunk.first < totals.next_offset
-            else 0
-        )
+    def take_in(self, chunk: Chunk) -> int:
+        """Let a chunk wait for the next fold; returns how many records wait."""
+        applied = self.totals.topics.setdefault(chunk.topic, TopicTotals()).next_offset
+        next_offset = self._next_offsets.get(chunk.topic, applied)
+        if chunk.last >= next_offset:
+            skipped = int(np.searchsorted(np.asarray(chunk.offsets), next_offset)) if chunk.first < next_offset else 0
+            self._waiting.append(Part(chunk, skipped, self._records_waiting))
+            self._records_waiting += len(chunk) - skipped
+            self._next_offsets[chunk.topic] = chunk.last + 1
+        return self._records_waiting
+
+    def read(self) -> Read:
+        """Decode what waits; it is to be folded at once. Raises TooManyUndecodableError."""
+        parts, self._waiting, self._records_waiting = self._waiting, [], 0
+        self._next_offsets.clear()
         options = self.options
-        decoded = decode(
-            chunk.values[skip:],
-            chunk.keys[skip:],
-            chunk.timestamps_ms[skip:],
-            partition=chunk.partition,
-            partitions=options.partitions,
-            partitioner=options.partitioner,
-            wall_clock=options.is_wall_clock,
+        read = Read(
+            parts,
+            decode(
+                list(chain.from_iterable(part.chunk.values[part.skipped :] for part in parts)),
+                list(chain.from_iterable(part.chunk.keys[part.skipped :] for part in parts)),
+                np.concatenate([part.chunk.timestamps_ms[part.skipped :] for part in parts]),
+                partition=self.partition.number,
+                partitions=options.partitions,
+                partitioner=options.partitioner,
+                wall_clock=options.is_wall_clock,
+            ),
         )
-        self._guard(chunk.topic).check(len(chunk) - skip, decoded.undecodable)
-        return Read(chunk, skip, decoded)
+        undecodable = Counter(
+            read.part_of(one.record).first for one in read.decoded.refusals if one.code in UNDECODABLE
+        )
+        for part in parts:
+            if part.records:
+                self._guard(part.chunk.topic).check(part.records, undecodable[part.first])
+        return read
 
     def fold(self, read: Read) -> None:
-        """Apply a decoded chunk: ledgers, counters, dead letters and totals."""
-        chunk, skip, decoded = read
-        totals = self.totals.topics[chunk.topic]
-        if chunk.last < totals.next_offset:
-            return
+        """Apply what has been decoded: ledgers, counters, dead letters and totals."""
+        decoded = read.decoded
         self.partition.fold(decoded)
+        for part in read.parts:
+            totals = self.totals.topics[part.chunk.topic]
+            totals.accepted += part.records
+            totals.next_offset = part.chunk.last + 1
         for refusal in decoded.refusals:
+            part = read.part_of(refusal.record)
+            totals = self.totals.topics[part.chunk.topic]
+            totals.accepted -= 1
             totals.refused[refusal.code.value] = totals.refused.get(refusal.code.value, 0) + 1
-            self._dead_letters.append(self._dead_letter(chunk, skip, refusal))
-        totals.accepted += len(decoded)
-        totals.next_offset = chunk.last + 1
+            self._dead_letters.append(self._dead_letter(part, refusal))
         if len(decoded):
             self.totals.watermark_ms = max(self.totals.watermark_ms, int(decoded.event_ms.max()))
             self.totals.first_day = self.partition.first_day
         self._is_changed = True
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything has been taken in that has not been folded."""
+        return bool(self._waiting)
 
     # --- what follows from them
 
@@ -206,8 +253,8 @@ class SourcePartition:
             at_ms=at_ms,
         )
 
-    def _dead_letter(self, chunk: Chunk, skip: int, refusal: Refusal) -> Outgoing:
-        index = skip + refusal.record
+    def _dead_letter(self, part: Part, refusal: Refusal) -> Outgoing:
+        chunk, index = part.chunk, part.skipped + refusal.record - part.first
         headers = dead_letter_headers(
             refusal,
             topic=chunk.topic,

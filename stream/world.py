@@ -9,6 +9,7 @@ it.
 import asyncio
 import datetime as dt
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -29,12 +30,15 @@ from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
+from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
 from stream.source import Changes, KeptOtherwiseError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
 from stream.transport.committer import Pair, Records
 
+FOLD_RECORDS = 4_096
+"""So many records of a partition are folded at once, without waiting for more."""
 HEARTBEAT_MS = 1_000
 """An idle partition reports so often that it has no lag (wall clock only)."""
 
@@ -102,32 +106,46 @@ class World:
 
     # --- events and pages
 
-    def fold(self, chunk: Chunk) -> None:
-        """Apply a chunk of an event topic. Raises TooManyUndecodableError."""
+    def take_in(self, chunk: Chunk) -> None:
+        """Take in a chunk of an event topic; with enough of them they are folded, otherwise at the next transaction."""
         source = self.sources[chunk.partition]
-        started = time.perf_counter()
-        read = source.read(chunk)
-        decoded_at = time.perf_counter()
-        source.fold(read)
-        folded_at = time.perf_counter()
-        count, topic = self._metrics.count, chunk.topic
+        if source.take_in(chunk) >= FOLD_RECORDS:
+            self._fold(chunk.partition, source)
         self._metrics.observe(m.CHUNK_RECORDS, len(chunk))
-        self._metrics.observe(m.CHUNK_SECONDS, decoded_at - started, stage="decode")
-        self._metrics.observe(m.CHUNK_SECONDS, folded_at - decoded_at, stage="fold")
-        count(m.EVENTS_CONSUMED, len(chunk), topic=topic)
-        count(m.EVENTS_ACCEPTED, len(read.decoded), topic=topic)
-        if read.skipped:
-            count(m.EVENTS_SKIPPED, read.skipped, topic=topic)
-        for refusal in read.decoded.refusals:
-            count(m.EVENTS_REFUSED, 1, topic=topic, code=refusal.code.value)
-        if len(read.decoded):
-            self.clock.note_event(source.totals.watermark_ms)
-            count(m.RESTATEMENTS, restated(read.decoded, self.now_ms()))
+        self._metrics.count(m.EVENTS_CONSUMED, len(chunk), topic=chunk.topic)
         if len(chunk):
             oldest = int(chunk.timestamps_ms.min())
             self._oldest_append_ms[chunk.partition] = min(oldest, self._oldest_append_ms.get(chunk.partition, oldest))
-        if chunk.partition in self._taken_over_at:
-            self._metrics.observe(m.RECOVERY_SECONDS, time.monotonic() - self._taken_over_at.pop(chunk.partition))
+
+    def _fold(self, partition: int, source: SourcePartition) -> None:
+        """Decode and apply all that waits. Records that are no events at all, one after the other, end the worker."""
+        started = time.perf_counter()
+        try:
+            read = source.read()
+        except TooManyUndecodableError as error:
+            die(ExitCode.DATA, f"partition {partition}: {error}")
+        decoded_at = time.perf_counter()
+        source.fold(read)
+        folded_at = time.perf_counter()
+        decoded, count = read.decoded, self._metrics.count
+        self._metrics.observe(m.CHUNK_SECONDS, decoded_at - started, stage="decode")
+        self._metrics.observe(m.CHUNK_SECONDS, folded_at - decoded_at, stage="fold")
+        accepted: Counter[str] = Counter()
+        for part in read.parts:
+            accepted[part.chunk.topic] += part.records
+            if part.skipped:
+                count(m.EVENTS_SKIPPED, part.skipped, topic=part.chunk.topic)
+        for refusal in decoded.refusals:
+            topic = read.part_of(refusal.record).chunk.topic
+            accepted[topic] -= 1
+            count(m.EVENTS_REFUSED, 1, topic=topic, code=refusal.code.value)
+        for topic, n in accepted.items():
+            count(m.EVENTS_ACCEPTED, n, topic=topic)
+        if len(decoded):
+            self.clock.note_event(source.totals.watermark_ms)
+            count(m.RESTATEMENTS, restated(decoded, self.now_ms()))
+        if partition in self._taken_over_at:
+            self._metrics.observe(m.RECOVERY_SECONDS, time.monotonic() - self._taken_over_at.pop(partition))
 
     def add_pages(self, chunk: Chunk) -> None:
         """Apply a chunk of the pages topic."""
@@ -210,7 +228,10 @@ class World:
     async def collect(self, partition: int) -> Records:
         """Everything of a partition that changed, for one transaction."""
         self._collected_at[partition] = time.perf_counter()
-        now_ms, source = self.now_ms(), self.sources[partition]
+        source = self.sources[partition]
+        if source.has_waiting:
+            self._fold(partition, source)
+        now_ms = self.now_ms()
         figures = self._collect_figures(partition, now_ms)
         if self._collect_whole(partition, now_ms):
             source.note_change()  # only a transaction proves that the partition is still ours

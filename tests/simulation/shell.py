@@ -16,8 +16,8 @@ from faust.types.tuples import TP as _TP  # noqa: F401  # the tuple that Faust a
 
 from schemas.settings import Settings
 from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, SHOPS, changelog_topic
+from stream import world as world_module
 from stream.control import ControlRecord
-from stream.guard import TooManyUndecodableError
 from stream.tables.ledgers import LedgerTable
 from stream.transport import consumer as consumer_module
 from stream.transport import recovery as recovery_module
@@ -76,6 +76,7 @@ def simulated_edges():
     patches = [
         (consumer_module, "die", _die),
         (recovery_module, "die", _die),
+        (world_module, "die", _die),
         (recovery_module, "read_changelog", _read_changelog),
         (recovery_module, "start_fetcher", _start_fetcher),
     ]
@@ -521,10 +522,7 @@ class Process:
             if chunk.topic == FACTORS_PAGES:
                 self.world.add_pages(chunk)
             else:
-                self.world.fold(chunk)
-        except TooManyUndecodableError as error:
-            self.died(ExitCode.DATA, str(error), error)
-            return
+                self.world.take_in(chunk)
         except Exception as error:  # noqa: BLE001  # told as a problem
             self.simulation.wrong(f"{self.name}: an agent raised {error!r} on {chunk}", error)
             self.died(ExitCode.SOFTWARE, "an agent raised", error)
