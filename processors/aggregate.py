@@ -75,6 +75,21 @@ def replace_lane(
                 stale[t, k % windows] = True
 
 
+@njit(cache=True, nogil=True)
+def are_counts(values: NDArray[np.int64], days: int, windows: int) -> bool:
+    """Whether [days, counters * windows] can be counts: none negative, and no part greater than the whole."""
+    for t in range(min(days, len(values))):
+        for w in range(windows):
+            for k in range(N_COUNTS):
+                if values[t, k * windows + w] < 0:
+                    return False
+            s, s_existing = values[t, w], values[t, windows + w]
+            b, b_existing = values[t, 2 * windows + w], values[t, 3 * windows + w]
+            if b < b_existing or s - s_existing < b - b_existing:
+                return False
+    return True
+
+
 class _Base(NamedTuple):
     """What a partition says of the days before a floor."""
 
@@ -203,9 +218,7 @@ class Aggregate:
         known = self._scopes[scope]
         if any(base.floor > today for base in known.bases.values()):
             return False
-        counts = known.lanes[""][: max(today + 1 - known.first, 0)].reshape(-1, N_COUNTS, len(self.windows))
-        s, s_existing, b, b_existing = (counts[:, k] for k in range(4))
-        return not (counts < 0).any() and not (b < b_existing).any() and not (s - s_existing < b - b_existing).any()
+        return bool(are_counts(known.lanes[""], max(today + 1 - known.first, 0), len(self.windows)))
 
     def changed(self) -> list[str]:
         """Scopes with figures that may have changed since they were taken."""

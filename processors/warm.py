@@ -52,6 +52,7 @@ def warm() -> None:
     scopes = [aggregate.apply(key, value) for _, key, value in partition.take_pages(today)]
     for scope in scopes:
         aggregate.advance(scope, today, 0)
+        aggregate.is_consistent(scope, today)
         list(aggregate.take(scope, today, Provenance()))
         total_series(dict(aggregate.pages(scope)), len(config.windows), "", today)
     restored = Partition(config, today)
