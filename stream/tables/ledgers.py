@@ -4,7 +4,6 @@ What is written to the changelog does not pass through the table either: it is p
 the partition's transaction. `table[key] = value` is refused, since Faust would send it outside of the transaction.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -27,7 +26,7 @@ class LedgerStore(Protocol):
         """Take the next records in the order of the log; of one key the last counts, a value of None deletes it."""
 
     async def finish(self, partition: int) -> None:
-        """The changelog has been read to its end: make the partition ready for events. Of all partitions at a time."""
+        """The changelog has been read to its end: make the partition ready for events, while others are read."""
 
     def drop(self, partition: int) -> None:
         """Forget `partition`, if there is anything of it."""
@@ -50,9 +49,9 @@ class LedgerTable(faust.Table[bytes, bytes]):
         if len(chunk):
             self.ledger_store.load(chunk.partition, chunk.keys, chunk.values)
 
-    async def finish(self, partitions: Iterable[int]) -> None:
-        """Reading has come to the end."""
-        await asyncio.gather(*(self.ledger_store.finish(partition) for partition in partitions))
+    async def finish(self, partition: int) -> None:
+        """Reading has come to the partition's end."""
+        await self.ledger_store.finish(partition)
 
     def drop(self, partitions: Iterable[int]) -> None:
         """Forget partitions."""

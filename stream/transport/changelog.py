@@ -7,7 +7,7 @@ began, also when that end is made of transaction markers or of aborted records.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiokafka
@@ -22,12 +22,18 @@ log = logging.getLogger(__name__)
 CHUNK_RECORDS = 8192
 FETCH_BYTES = 4 << 20
 WAIT_MS = 500
+AT_A_TIME = 2
+"""Partitions that are read side by side."""
 
 
 async def read_changelog(
-    topic: str, partitions: frozenset[int], *, brokers: str, auth: Mapping[str, Any]
+    topic: str, partitions: frozenset[int], *, finished: Callable[[int], None], brokers: str, auth: Mapping[str, Any]
 ) -> AsyncIterator[Chunk]:
-    """Yield the chunks of `partitions` up to their present ends; gives way to other tasks after each chunk."""
+    """Yield the chunks of `partitions` up to their present ends; gives way to other tasks after each chunk.
+
+    The partitions are read one after another, a few at a time, so that what follows can begin with the first ones
+    while the last ones are read. `finished` is told each partition whose chunks have all been worked off.
+    """
     if not partitions:
         return
     consumer = await start_patiently(lambda: _consumer(brokers, auth), what=f"reader of {topic}", brokers=brokers)
@@ -36,11 +42,18 @@ async def read_changelog(
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         begins = await consumer.beginning_offsets(tps)
-        reading = {tp for tp in tps if begins[tp] < ends[tp]}
-        consumer.pause(*(tp for tp in tps if tp not in reading))
-        for tp in reading:
-            consumer.seek(tp, begins[tp])
-        while reading:
+        consumer.pause(*tps)
+        waiting, reading = [], set[TopicPartition]()
+        for tp in tps:
+            if begins[tp] < ends[tp]:
+                consumer.seek(tp, begins[tp])
+                waiting.append(tp)
+            else:
+                finished(tp.partition)
+        while waiting or reading:
+            while waiting and len(reading) < AT_A_TIME:
+                reading.add(waiting[0])
+                consumer.resume(waiting.pop(0))
             for tp, chunks in (await consumer.getmany(*reading, timeout_ms=WAIT_MS, max_records=4)).items():
                 for chunk in chunks:
                     yield chunk
@@ -48,6 +61,7 @@ async def read_changelog(
                 if chunks and chunks[-1].last + 1 >= ends[tp]:
                     reading.discard(tp)
                     consumer.pause(tp)
+                    finished(tp.partition)
     finally:
         await consumer.stop()
 

@@ -83,13 +83,22 @@ class LedgerRecovery(Recovery):
         started = time.monotonic()
         n = 0
         auth = driver.credentials_to_aiokafka_auth(self.app.conf.broker_credentials, self.app.conf.ssl_context)
+        finishing: list[asyncio.Future[None]] = []
+
+        def finish(partition: int) -> None:
+            finishing.append(asyncio.ensure_future(table.finish(partition)))
+
         table.begin(partitions)
-        async for chunk in read_changelog(
-            table.changelog_topic_name, partitions, brokers=self.app.options.brokers, auth=auth
-        ):
-            table.load(chunk)
-            n += len(chunk)
-        await table.finish(partitions)
+        try:
+            async for chunk in read_changelog(
+                table.changelog_topic_name, partitions, finished=finish, brokers=self.app.options.brokers, auth=auth
+            ):
+                table.load(chunk)
+                n += len(chunk)
+            await asyncio.gather(*finishing)
+        finally:
+            for work in finishing:
+                work.cancel()
         if partitions:
             seconds = time.monotonic() - started
             log.info("table %s: %d records of partitions %s in %.2f s", table.name, n, sorted(partitions), seconds)

@@ -48,7 +48,7 @@ def _die(code, reason, error=None):
     raise DiedError(code, reason, error)
 
 
-async def _read_changelog(topic, partitions, *, brokers, auth):
+async def _read_changelog(topic, partitions, *, finished, brokers, auth):
     """Up to the ends as they are now, in pieces; `brokers` is the process that reads."""
     process, simulation = brokers, brokers.simulation
     logs = {partition: simulation.broker.logs[topic, partition] for partition in sorted(partitions)}
@@ -64,6 +64,7 @@ async def _read_changelog(topic, partitions, *, brokers, auth):
             )
             first = end
             yield chunk
+        finished(partition)
 
 
 async def _start_fetcher(_app):
