@@ -159,7 +159,7 @@ def find_row(rows: Rows, key: int) -> int:
     return max(rows.slots[_slot_of(rows, 0, key)] - 1, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def scope_row(rows: Rows, control: NDArray[np.int64], key: int) -> int:
     """The counts row of a scope, made on first use."""
     i = _slot_of(rows, 0, key)

@@ -75,6 +75,8 @@ class Scratch(NamedTuple):
     after: NDArray[np.int64]
     ops: NDArray[np.int64]
     """[room, 5] operations on counters that are still to be applied; far more room than one event can use."""
+    noted: NDArray[np.int64]
+    """[kinds * windows] the operation on S that was noted last for a kind and window, or -1."""
     lines: NDArray[np.int64]
     """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
 
@@ -222,7 +224,23 @@ def neighbours(
     return mask
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def extend(scratch: Scratch, k: int, place: int, row: int, cell: int, first: int, last: int) -> int:
+    """Note "row's cell += 1 on first … last"; where that goes on from the operation noted last at `place`, it becomes
+    longer: a user's days that are near each other cover one range. Returns the next k.
+    """
+    ops = scratch.ops
+    before = scratch.noted[place]
+    if first > last:
+        return k
+    if before >= 0 and ops[before, 3] + 1 == first and ops[before, 0] == row and ops[before, 1] == cell:
+        ops[before, 3] = last
+        return k
+    scratch.noted[place] = k
+    return emit(ops, k, row, cell, first, last, 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def count_active(
     c: Counters,
     arena: Arena,
@@ -259,7 +277,7 @@ def count_active(
             for w in range(len(windows)):
                 first, last = newly_covered(day, before[kind], after[kind], windows[w])
                 if n == 0:
-                    k = emit(scratch.ops, k, row, S * len(windows) + w, first, last, 1)
+                    k = extend(scratch, k, kind * len(windows) + w, row, S * len(windows) + w, first, last)
                 else:
                     k = split(scratch.ops, k, row, np.int64(S), w, windows, first, last, np.int64(1), scratch.day, n)
         fresh >>= 1
@@ -413,6 +431,7 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
     `scratch.day` holds the longest list of lines.
     """
     k = np.int64(0)
+    scratch.noted[:] = -1
     for user in range(first, end):
         for position in range(arena.users[user, N_LISTS + CELLS]):
             k = count_active(c, arena, facets, scratch, k, user, position, mask, np.int64(FROM_THE_LEFT))
@@ -440,6 +459,7 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
         if k >= OPERATIONS_AT_A_TIME:
             apply_operations(c, scratch.ops, k)
             k = 0
+            scratch.noted[:] = -1
     apply_operations(c, scratch.ops, k)
 
 

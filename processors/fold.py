@@ -275,6 +275,7 @@ def fold_batch(
     """
     arena = ledger.arena
     fetch_ledgers(arena, b.user)
+    scratch.noted[:] = -1
     k = np.int64(0)
     for i in range(first, len(b.user)):
         user = np.int64(b.user[i])
@@ -304,5 +305,6 @@ def fold_batch(
         if k >= OPERATIONS_AT_A_TIME:
             apply_operations(c, scratch.ops, k)
             k = 0
+            scratch.noted[:] = -1
     apply_operations(c, scratch.ops, k)
     return len(b.user)

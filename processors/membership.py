@@ -100,7 +100,7 @@ def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, oth
     return together
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def row_for(rows: Rows, control: NDArray[np.int64], facets: Facets, kind: int, word0: int, product: int) -> int:
     """The counts row of a fact in a kind of scope."""
     shop = (word0 >> SHOP_SHIFT) & SHOP_MASK

@@ -213,6 +213,7 @@ class Partition:
             np.zeros(N_KINDS, np.int64),
             np.zeros(N_KINDS, np.int64),
             reserve((1 << 26, 5), np.int64),
+            np.zeros(N_KINDS * len(config.windows), np.int64),
             np.zeros(64, np.int64),
         )
         self._known_lines = 0
