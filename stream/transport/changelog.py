@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 CHUNK_RECORDS = 8192
 FETCH_BYTES = 4 << 20
 WAIT_MS = 500
-AT_A_TIME = 2
+AT_A_TIME = 1
 """Partitions that are read side by side."""
 
 
