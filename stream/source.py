@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from processors.pages import page_of
 from processors.partition import Partition
 from schemas.control import ClockRecord
 from schemas.durable import (
+    PUBLISHED_PREFIX,
     TOTALS_KEY,
     PublishedFigures,
     TopicTotals,
@@ -36,6 +37,8 @@ from schemas.topics import dead_letter_topic
 from stream.guard import UndecodableGuard
 from stream.transport.chunk import Chunk
 from stream.transport.committer import Outgoing, Pair
+
+_NOT_LEDGERS: Final = frozenset({TOTALS_KEY, PUBLISHED_PREFIX})
 
 
 class KeptOtherwiseError(SmartError):
@@ -113,10 +116,7 @@ class SourcePartition:
 
     def load(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         """Take in changelog records, in the order of the log."""
-        others: list[int] = []
-        for i, key in enumerate(keys):
-            if key is None or key == TOTALS_KEY or is_published(key):
-                others.append(i)
+        others = [i for i, key in enumerate(keys) if key is None or key[:1] in _NOT_LEDGERS]
         for i in others:
             key, value = keys[i], values[i]
             if key == TOTALS_KEY and value is not None:

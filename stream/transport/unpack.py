@@ -154,15 +154,18 @@ def _read_one_by_one(batch: Any, start: int) -> _Part:
     part = _Part()
     offsets: list[int] = []
     timestamps: list[int] = []
+    add_value, add_key, add_offset, add_timestamp = (
+        part.values.append, part.keys.append, offsets.append, timestamps.append,
+    )  # fmt: skip
     for record in batch:
-        if record.offset < start:
-            continue
-        if record.headers:
-            part.headers[len(part.values)] = record.headers
-        part.values.append(record.value)
-        part.keys.append(record.key)
-        offsets.append(record.offset)
-        timestamps.append(record.timestamp)
+        offset = record.offset
+        if offset >= start:
+            add_value(record.value)
+            add_key(record.key)
+            add_offset(offset)
+            add_timestamp(record.timestamp)
+            if record.headers:
+                part.headers[len(offsets) - 1] = record.headers
     dense = bool(offsets) and offsets[-1] - offsets[0] + 1 == len(offsets)
     part.offsets = range(offsets[0], offsets[-1] + 1) if dense else np.array(offsets, np.int64)
     part.timestamps_ms = np.array(timestamps, np.int64)
