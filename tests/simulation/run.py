@@ -28,6 +28,8 @@ def told(seed, variant=PlainVariant):
 def failing(first, end, variant=PlainVariant, *, most=None):
     """(seed, its first problem) of the seeds first … end - 1 that fail, at most so many."""
     found = []
+    gc.collect()
+    gc.freeze()  # a collection need not visit what was there before
     gc.disable()
     try:
         for seed in range(first, end):
@@ -40,6 +42,7 @@ def failing(first, end, variant=PlainVariant, *, most=None):
                     break
     finally:
         gc.enable()
+        gc.unfreeze()
     return found
 
 
@@ -50,12 +53,7 @@ def _slice(bounds):
 def failing_in_parallel(first, end, processes=None):
     """As `failing`, on several processes."""
     processes = processes or os.cpu_count() or 1
-    bounds = [(start, min(start + 5 * SLICE, end)) for start in range(first, end, 5 * SLICE)]
+    bounds = [(start, min(start + 10 * SLICE, end)) for start in range(first, end, 10 * SLICE)]
     problems_of(first)  # kernels are loaded before the processes part
-    gc.collect()
-    gc.freeze()
-    try:
-        with multiprocessing.get_context("fork").Pool(processes) as pool:
-            return [found for some in pool.imap_unordered(_slice, bounds) for found in some]
-    finally:
-        gc.unfreeze()
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return [found for some in pool.imap_unordered(_slice, bounds) for found in some]
