@@ -112,7 +112,7 @@ class _Scope:
         """Numbers of the total pages that have changed since they were taken."""
         self.obsolete: list[int] = []
         """Numbers of total pages that were taken by a former owner and mean nothing any more."""
-        self.published_in: list[str] = [NO_CURRENCY]
+        self.published_in: list[str] = []
         """The currencies of the records published last; with another set all of them are published anew."""
 
     def reach(self, end: int) -> None:

@@ -17,7 +17,8 @@ class TooManyUndecodableError(SmartError):
 class UndecodableGuard:
     """Counts the undecodable records of a topic partition over a window and in a row."""
 
-    def __init__(self, *, ratio_max: float, window_records: int, run_max: int) -> None:
+    def __init__(self, topic: str, *, ratio_max: float, window_records: int, run_max: int) -> None:
+        self._topic = topic
         self._ratio_max = ratio_max
         self._window = window_records
         self._run_max = run_max
@@ -36,11 +37,11 @@ class UndecodableGuard:
         self._run = self._run + records if records == undecodable else 0
         if self._run >= self._run_max:
             raise TooManyUndecodableError(
-                f"{self._run:,} records in a row are no JSON (SMART_UNDECODABLE_RUN_RECORDS_MAX is {self._run_max:,}): "
-                "look at what writes to this topic"
+                f"{self._topic}: {self._run:,} records in a row are no JSON "
+                f"(SMART_UNDECODABLE_RUN_RECORDS_MAX is {self._run_max:,}): look at what writes to this topic"
             )
         if self._records >= self._window and self._undecodable > self._ratio_max * self._records:
             raise TooManyUndecodableError(
-                f"{self._undecodable:,} of the last {self._records:,} records are no JSON "
+                f"{self._topic}: {self._undecodable:,} of the last {self._records:,} records are no JSON "
                 f"(SMART_UNDECODABLE_RATIO_MAX is {self._ratio_max:g}): look at what writes to this topic"
             )

@@ -277,6 +277,7 @@ class SourcePartition:
         if topic not in self._guards:
             options = self.options
             self._guards[topic] = UndecodableGuard(
+                topic,
                 ratio_max=options.undecodable_ratio_max,
                 window_records=options.undecodable_window_records,
                 run_max=options.undecodable_run_records_max,

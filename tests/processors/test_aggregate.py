@@ -11,10 +11,11 @@ from processors.calendar import DAY_MS, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
 from processors.partition import CoreConfig, Partition
+from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, record_key
 from schemas.scopes import parse
 from tests.core import decoded
-from tests.events import encode, view
+from tests.events import encode, purchase, view
 from tests.streams import WINDOWS, ZONES, delivered, seeded_stream
 
 PARTITIONS = 4
@@ -114,3 +115,33 @@ def test_a_window_that_has_become_empty_says_so_at_the_next_date():
         told.append({record.window_days: record.s for record in made})
     assert told[:2] == [{1: 1, 7: 1, 30: 1, 365: 1}, {1: 0, 7: 0, 30: 1, 365: 1}]
     assert 1 not in told[2]
+
+
+def published_by(aggregate, scope, today):
+    """What an owner publishes of a scope, and what it leaves to its successor."""
+    aggregate.advance(scope, today, 0)
+    figures = dict(aggregate.take(scope, today, Provenance()))
+    return figures, PublishedScope(today, {n: page for n, page in aggregate.take_pages(scope) if page is not None})
+
+
+def test_a_successor_publishes_nothing_that_stands_as_it_should():
+    log, owner, successor = Log(), Aggregate(WINDOWS, HORIZON_DAYS), Aggregate(WINDOWS, HORIZON_DAYS)
+    for key, page in log.take_in(delivered(seeded_stream(5, 300, users=20, shops=2), 5)):
+        owner.apply(key, page)
+        successor.apply(key, page)
+    successor.settle({scope: published_by(owner, scope, log.today)[1] for scope in owner.scopes()})
+    assert successor.changed() == []
+
+
+def test_a_successor_takes_back_what_the_pages_no_longer_say():
+    """A page was published, replaced by an empty one, and both were compacted away before anybody read them."""
+    log, owner = Log(), Aggregate(WINDOWS, HORIZON_DAYS)
+    for key, page in log.take_in([encode(purchase("u1", currency="CNY"))]):
+        owner.apply(key, page)
+    figures, left = published_by(owner, "market", log.today)
+    successor = Aggregate(WINDOWS, HORIZON_DAYS)
+    successor.settle({"market": left})
+    taken = dict(successor.take("market", log.today, Provenance()))
+    assert None not in figures.values()
+    assert all(taken[key] is None for key in figures)  # no currency has a line any more
+    assert {key.replace("|CNY", "|-") for key in figures} <= {key for key, one in taken.items() if one and one.s == 0}
