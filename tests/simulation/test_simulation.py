@@ -9,8 +9,8 @@ import pytest
 from tests.simulation import run, variants
 
 SEEDS = int(os.environ.get("SMART_TEST_SEEDS", "10000"))
-SEARCHED = 400
-"""Seeds within which a broken variant has to be found."""
+SEARCHED = 2_000
+"""Seeds within which a broken variant has to be found; the rarest needs about 900."""
 
 
 @pytest.mark.faults
@@ -28,7 +28,7 @@ def test_every_history_comes_out_exact():
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("variant", variants.MUTANTS, ids=lambda variant: variant.__name__)
 def test_a_broken_shell_is_found(variant):
-    found = run.failing(0, SEARCHED, variant, most=5)
+    found = run.failing(0, SEARCHED, variant, most=1)
     assert any(not run.problems_of(seed) for seed, _ in found), f"{variant.__doc__} Nothing noticed it."
 
 
