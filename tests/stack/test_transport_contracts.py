@@ -121,7 +121,10 @@ async def test_a_changelog_that_ends_in_markers_and_aborted_records_is_read_to_i
             await producer.send_and_wait(changelog, b"1", key=b"ca", partition=partition)
         await (producer.commit_transaction() if commit else producer.abort_transaction())
     install()
-    chunks = [chunk async for chunk in read_changelog(changelog, frozenset({0, 1, 2}), brokers=rig.brokers, auth={})]
+    finished = []
+    reading = read_changelog(changelog, frozenset({0, 1, 2}), finished=finished.append, brokers=rig.brokers, auth={})
+    chunks = [chunk async for chunk in reading]
+    assert sorted(finished) == [0, 1, 2]
     assert {(chunk.partition, *chunk.keys) for chunk in chunks if len(chunk)} == {(0, b"ca"), (1, b"ca")}
 
 
