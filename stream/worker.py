@@ -131,9 +131,9 @@ def _spare_collections() -> None:
     """Let the garbage collector leave alone what lives as long as the process: compiled kernels and modules are half a
     million objects, and a full collection that visits them stops everything for a quarter of a second.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 async def _publish_early(app: BatchApp, world: World, progress: ConsumerProgress) -> None:

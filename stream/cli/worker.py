@@ -1,5 +1,7 @@
 """`smart worker`: one worker process, on one core. Run as many as there are partitions to share."""
 
+import gc
+
 import typer
 
 from stream.cli.environment import current_settings
@@ -15,6 +17,7 @@ def worker() -> None:
     65 unreadable records, 70 a fault, 74 a failed transaction, 75 another worker owns its partitions, 78 wrong
     configuration.
     """
+    gc.disable()  # nothing that is being imported is garbage; the worker turns it on again
     settings = current_settings()
     from stream.worker import run
 
