@@ -41,6 +41,10 @@ from stream.transport.committer import Outgoing, Pair
 _NOT_LEDGERS: Final = frozenset({TOTALS_KEY, PUBLISHED_PREFIX})
 
 
+class MissingRecordsError(SmartError):
+    """Records between what has been taken in and a chunk have never come: going on would lose them."""
+
+
 class KeptOtherwiseError(SmartError):
     """The durable state was made with settings that these cannot go on from."""
 
@@ -148,10 +152,19 @@ class SourcePartition:
 
     # --- events
 
+    def goes_on_at(self, topic: str) -> int:
+        """Offset of the first record of a topic that has not been taken in."""
+        totals = self.totals.topics.get(topic)
+        return self._next_offsets.get(topic, totals.next_offset if totals else 0)
+
     def take_in(self, chunk: Chunk) -> int:
-        """Let a chunk wait for the next fold; returns how many records wait."""
-        applied = self.totals.topics.setdefault(chunk.topic, TopicTotals()).next_offset
-        next_offset = self._next_offsets.get(chunk.topic, applied)
+        """Let a chunk wait for the next fold; returns how many records wait. Raises MissingRecordsError."""
+        self.totals.topics.setdefault(chunk.topic, TopicTotals())
+        next_offset = self.goes_on_at(chunk.topic)
+        if chunk.first > next_offset:
+            raise MissingRecordsError(
+                f"{chunk.topic}: offsets {next_offset} to {chunk.first - 1} of the partition have not been delivered"
+            )
         if chunk.last >= next_offset:
             skipped = int(np.searchsorted(np.asarray(chunk.offsets), next_offset)) if chunk.first < next_offset else 0
             self._waiting.append(Part(chunk, skipped, self._records_waiting))

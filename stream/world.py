@@ -32,7 +32,7 @@ from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
-from stream.source import Changes, KeptOtherwiseError, SourceOptions, SourcePartition, restated
+from stream.source import Changes, KeptOtherwiseError, MissingRecordsError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
 from stream.transport.committer import Pair, Records
@@ -109,7 +109,11 @@ class World:
     def take_in(self, chunk: Chunk) -> None:
         """Take in a chunk of an event topic; with enough of them they are folded, otherwise at the next transaction."""
         source = self.sources[chunk.partition]
-        if source.take_in(chunk) >= FOLD_RECORDS:
+        try:
+            waiting = source.take_in(chunk)
+        except MissingRecordsError as error:
+            die(ExitCode.SOFTWARE, f"partition {chunk.partition}: {error}")
+        if waiting >= FOLD_RECORDS:
             self._fold(chunk.partition, source)
         self._metrics.observe(m.CHUNK_RECORDS, len(chunk))
         self._metrics.count(m.EVENTS_CONSUMED, len(chunk), topic=chunk.topic)
@@ -224,6 +228,11 @@ class World:
 
     async def revoked(self) -> None:
         """A rebalance has begun; what is kept stays as it is."""
+
+    def goes_on_at(self, topic: str, partition: int) -> int | None:
+        """Offset of the first record that is not in the partition's state."""
+        source = self.sources.get(partition)
+        return source.goes_on_at(topic) if source is not None else None
 
     async def collect(self, partition: int) -> Records:
         """Everything of a partition that changed, for one transaction."""

@@ -47,6 +47,9 @@ class Committer(Protocol):
     async def revoked(self) -> None:
         """A rebalance has begun: nothing is asked for until the partitions assigned next are recovered."""
 
+    def goes_on_at(self, topic: str, partition: int) -> int | None:
+        """Offset of a source at which the recovered state goes on; None: it does not say, the committed offset does."""
+
     async def collect(self, partition: int) -> Records:
         """Everything of `partition` that changed since the last call, for one transaction; empty = no transaction.
 
@@ -73,6 +76,10 @@ class NothingToCommit:
 
     async def revoked(self) -> None:
         """Nothing to end."""
+
+    def goes_on_at(self, topic: str, partition: int) -> int | None:  # noqa: ARG002
+        """There is no state."""
+        return None
 
     async def collect(self, partition: int) -> Records:  # noqa: ARG002
         """Nothing to publish."""

@@ -6,8 +6,9 @@ failed offset commit is tried again at the next interval, a failed transaction e
 
 At a rebalance everything acknowledged is committed before the partitions are given up. Sources stay paused until
 recovery is done and each of them has been sought to where it goes on (`seek_sources`): a kept partition behind its
-last acknowledged chunk, a topic that is read from the start at the beginning of its log, any other at the committed
-offset.
+last acknowledged chunk, a topic that is read from the start at the beginning of its log, any other where the recovered
+state says, or at the committed offset where it says nothing. Nothing is being fetched meanwhile: an answer that comes
+between the seek and the end of the takeover would have moved the position, and be thrown away.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ from stream.transport.unpack import ChunkFormat
 log = logging.getLogger(__name__)
 
 WAIT_FOR_ROOM_S = 0.01
+WAIT_FOR_RECORDS_S = 0.25
+"""A seek waits for the fetch under way, so none may wait for long."""
 WATCH_GROUP_S = 1.0
 
 
@@ -130,6 +133,13 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         found = await asyncio.gather(*(consumer.committed(TopicPartition(*tp)) for tp in ordered))
         return dict(zip(ordered, found, strict=True))
 
+    async def beginning_of(self, tp: TP) -> int:
+        """Offset of the first record that the broker still has."""
+        found: dict[TopicPartition, int] = await self.call_thread(
+            self._ensure_consumer().beginning_offsets, [TopicPartition(*tp)]
+        )
+        return found[TopicPartition(*tp)]
+
     def end_of(self, tp: TP) -> int | None:
         """Where the log of an assigned partition ended at the last fetch."""
         consumer, partition = self._ensure_consumer(), TopicPartition(*tp)
@@ -163,10 +173,13 @@ class ChunkConsumer(driver.Consumer):
         self._books: dict[TP, OffsetBook] = defaultdict(OffsetBook)
         self._is_publishing = False  # between recovery and the next rebalance
         self._rounds = asyncio.Lock()  # a partition has one transaction at a time
+        self._fetching = asyncio.Lock()  # positions move while it is held
 
         async def deliver(message: ConsumerMessage) -> None:
             if isinstance(message, ChunkMessage):
-                self._note_delivery(message)
+                skipped = self._note_delivery(message)
+                if skipped > 0:
+                    await self._account_for(message, skipped)
             await callback(message)
 
         super().__init__(transport, deliver, *args, **options)
@@ -191,7 +204,8 @@ class ChunkConsumer(driver.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
         try:
-            return await super()._getmany(active_partitions, timeout)
+            async with self._fetching:
+                return await super()._getmany(active_partitions, min(timeout, WAIT_FOR_RECORDS_S))
         except (asyncio.CancelledError, ConsumerStoppedError):
             raise
         except Exception as error:  # noqa: BLE001  # a batch that cannot be unpacked would be fetched again for ever
@@ -226,15 +240,21 @@ class ChunkConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    def _note_delivery(self, message: ChunkMessage) -> None:
+    def _note_delivery(self, message: ChunkMessage) -> int:
+        """Note the chunk; returns how many offsets before it have not been delivered."""
         chunk: Chunk = cast("Any", message.value)
         message.delivery, skipped = self._books[message.tp].deliver(chunk.first, chunk.last)
-        if skipped > 0:
-            log.error(
-                "%s: %d records before offset %d are gone, retention has cut them", message.tp, skipped, chunk.first
-            )
-        elif skipped < 0:
+        if skipped < 0:
             log.warning("%s: read again from offset %d on", message.tp, chunk.first)
+        return skipped
+
+    async def _account_for(self, message: ChunkMessage, skipped: int) -> None:
+        """What was not delivered has to be gone from the log, or the worker ends rather than pass it over."""
+        chunk: Chunk = cast("Any", message.value)
+        if await self._thread.beginning_of(message.tp) < chunk.first:
+            die(ExitCode.SOFTWARE, f"{message.tp}: {skipped} records before offset {chunk.first} were passed over")
+        log.error("%s: %d records before offset %d are gone, retention has cut them", message.tp, skipped, chunk.first)
+        chunk.first -= skipped  # chunks tile the log: it is the one that was read over the hole
 
     def ack(self, message: Any) -> bool:
         """The effect of the message's chunk is in the state."""
@@ -358,24 +378,30 @@ class ChunkConsumer(driver.Consumer):
 
     async def seek_sources(self, assignment: Assignment) -> None:
         """Set every source partition to where it goes on."""
-        tps = self.assignment()
-        committed = await self._thread.committed_offsets(tps)
-        targets: dict[TP, int | None] = {}
-        for tp in tps:
-            done = self._books[tp].done if tp in self._books and tp.partition in assignment.kept else None
-            if done is not None:
-                targets[tp] = done
-            elif tp.topic in self.app.from_start_topics:
-                targets[tp] = None
-            else:
-                targets[tp] = committed[tp]
-        await self._thread.seek_to(targets)
+        async with self._fetching:
+            tps = self.assignment()
+            committed = await self._thread.committed_offsets(tps)
+            targets = {tp: self._goes_on_at(tp, assignment, committed[tp]) for tp in tps}
+            await self._thread.seek_to(targets)
         for tp in list(self._books.keys() - tps):
             del self._books[tp]
         for tp in tps:
             self._books[tp].seek(targets[tp], committed[tp])
             self._read_offset[tp] = None
             self._committed_offset[tp] = committed[tp]
+
+    def _goes_on_at(self, tp: TP, assignment: Assignment, committed: int | None) -> int | None:
+        done = self._books[tp].done if tp in self._books and tp.partition in assignment.kept else None
+        if done is not None:
+            return done
+        if tp.topic in self.app.from_start_topics:
+            return None
+        at: int | None = self.app.committer.goes_on_at(*tp)
+        if at is None:
+            return committed
+        if at < (committed or 0):
+            log.warning("%s: offset %s is committed, the state goes on at %d", tp, committed, at)
+        return at
 
     def start_publishing(self) -> None:
         """The tables are recovered and the sources sought: from now on each commit publishes."""

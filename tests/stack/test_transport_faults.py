@@ -90,6 +90,23 @@ async def test_workers_join_and_leave_without_losing_or_repeating_a_record(rig):
     assert await first.stop() == 0
 
 
+async def test_what_is_fetched_between_the_seek_and_the_worker_being_ready_is_not_lost(rig):
+    first = await rig.worker("first", READY_TAKES_S="0.4")
+    await first.until("ready")
+    for n in range(2):
+        async with rig.traffic(per_second=80):  # so few that a fetch is always pending when a rebalance begins
+            await asyncio.sleep(0.3)
+            joined = time.time()
+            second = await rig.worker(f"second-{n}")
+            await second.until("ready", after=joined)
+            left = time.time()
+            assert await second.stop() == 0
+            await first.until("ready", after=left)
+    await rig.all_committed()
+    await rig.check_books()
+    assert await first.stop() == 0
+
+
 async def test_an_agent_or_a_collect_that_raises_ends_the_worker_and_the_next_one_is_exact(stack, tmp_path):
     async def try_it(what):
         (tmp_path / what).mkdir()

@@ -7,6 +7,7 @@ stop-in-collect (SIGSTOP with the records in hand), kill-before-commit (SIGKILL 
 raise-in-agent, raise-in-collect.
 """
 
+import asyncio
 import json
 import os
 import pathlib
@@ -85,6 +86,9 @@ class CountingCommitter:
     async def revoked(self):
         self.say("revoked")
 
+    def goes_on_at(self, topic, partition):
+        return self.partitions[partition].applied.get(topic)
+
     async def collect(self, partition):
         state = self.partitions[partition]
         if state.applied == self.committed_to.get((partition, id(state))):
@@ -133,6 +137,7 @@ def make_app(name, brokers, topics, partitions, worker, session_timeout_ms=6000,
 
     @app.on_rebalance_complete.connect
     async def ready(*_args, **_options):
+        await asyncio.sleep(float(os.environ.get("READY_TAKES_S", "0")))
         say("ready", partitions=sorted(committer.partitions))
 
     return app
