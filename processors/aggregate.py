@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.calendar import date_of
 from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT, PAID_LINES
 from processors.figures import Provenance, record
+from processors.kernels import kernel
 from processors.pages import (
     EMPTY_PAGE,
     Page,
@@ -34,7 +34,7 @@ from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def replace_lane(
     values: NDArray[np.int64],
     stale: NDArray[np.bool_],
@@ -45,18 +45,19 @@ def replace_lane(
     new: NDArray[np.uint8],
     new_start: int,
     new_end: int,
+    change: NDArray[np.int64],
+    total: NDArray[np.int64],
 ) -> None:
     """Take a lane's old entries out of a scope's values and put the new ones in.
 
     values: [days, counters * windows], the values (not differences) of successive T; stale: [days, windows], set
-    where a value changes; index: the row of the page's first day.
+    where a value changes; index: the row of the page's first day. change [PAGE_DAYS * counters * windows] and total
+    [counters * windows] are zeros.
     """
     width = values.shape[1]
     windows = stale.shape[1]
-    change = np.zeros(PAGE_DAYS * width, np.int64)
     add_lane(old, old_start, old_end, -1, change)
     add_lane(new, new_start, new_end, 1, change)
-    total = np.zeros(width, np.int64)
     any_left = True
     for t in range(index, len(values)):
         day = t - index
@@ -75,7 +76,7 @@ def replace_lane(
                 stale[t, k % windows] = True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def are_counts(values: NDArray[np.int64], days: int, windows: int) -> bool:
     """Whether [days, counters * windows] can be counts: none negative, and no part greater than the whole."""
     for t in range(min(days, len(values))):
@@ -367,6 +368,7 @@ class Aggregate:
         old = scope.pages.get((partition, number), EMPTY_PAGE)
         for currency in old.lanes.keys() | page.lanes.keys():
             lane = scope.lane(currency)
+            width = lane.shape[1]
             replace_lane(
                 lane,
                 scope.stale,
@@ -375,6 +377,8 @@ class Aggregate:
                 *old.lanes.get(currency, (0, 0)),
                 page.text,
                 *page.lanes.get(currency, (0, 0)),
+                np.zeros(PAGE_DAYS * width, np.int64),
+                np.zeros(width, np.int64),
             )
         if page.lanes:
             scope.pages[partition, number] = page

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from processors.kernels import kernel
 
 DAY_MS = 86_400_000
 DAY_ZERO_ORDINAL = dt.date(1969, 12, 31).toordinal()
@@ -128,7 +129,7 @@ class Zones:
         return (*self.arrays, number)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def day_in_zone(
     first: NDArray[np.int64], since_ms: NDArray[np.int64], offset_ms: NDArray[np.int64], zone: int, instant_ms: int
 ) -> int:

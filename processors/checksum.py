@@ -1,8 +1,9 @@
 """CRC-32 (the one of zlib, gzip and PNG) over a span of bytes, inside kernels, eight bytes a step."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from processors.kernels import kernel
 
 
 def _tables() -> NDArray[np.uint32]:
@@ -22,7 +23,7 @@ def _tables() -> NDArray[np.uint32]:
 _T = _tables()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def crc32(text: NDArray[np.uint8], start: int, end: int) -> int:
     """CRC-32 of text[start:end], as zlib.crc32 gives it."""
     c = np.uint32(0xFFFFFFFF)

@@ -13,9 +13,9 @@ pure function of the ledgers: counters rebuilt after a crash equal the published
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from processors.kernels import inlined, kernel
 from processors.names import mixed
 from processors.pool import grown, reserve
 
@@ -122,13 +122,13 @@ def dirty_count(counters: Counters) -> int:
     return int(counters.control[_DIRTY])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scope_key(kind: int, shop: int, value: int) -> int:
     """Key of a counts row."""
     return (np.int64(kind) << KIND_SHIFT) | (np.int64(shop) << KEY_SHOP_SHIFT) | np.int64(value)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slot_of(rows: Rows, parent: int, key: int) -> int:
     """Slot of a row: a counts row has parent 0 here, a money row its counts row."""
     mask = len(rows.slots) - 1
@@ -142,7 +142,7 @@ def _slot_of(rows: Rows, parent: int, key: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rehash(rows: Rows, count: int, slots: NDArray[np.int64]) -> None:
     mask = len(slots) - 1
     for row in range(1, count):
@@ -153,13 +153,13 @@ def _rehash(rows: Rows, count: int, slots: NDArray[np.int64]) -> None:
         slots[i] = row + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_row(rows: Rows, key: int) -> int:
     """The counts row of a scope, 0 when it has none."""
     return max(rows.slots[_slot_of(rows, 0, key)] - 1, 0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def scope_row(rows: Rows, control: NDArray[np.int64], key: int) -> int:
     """The counts row of a scope, made on first use."""
     i = _slot_of(rows, 0, key)
@@ -172,7 +172,7 @@ def scope_row(rows: Rows, control: NDArray[np.int64], key: int) -> int:
     return rows.slots[i] - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def money_row(rows: Rows, control: NDArray[np.int64], scope: int, currency: int) -> int:
     """The money row of a scope (its counts row) in a currency, made on first use."""
     i = _slot_of(rows, scope, currency)
@@ -187,7 +187,7 @@ def money_row(rows: Rows, control: NDArray[np.int64], scope: int, currency: int)
     return rows.slots[i] - 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def emit(ops: NDArray[np.int64], n: int, row: int, cell: int, first: int, last: int, v: int) -> int:
     """Note "row's cell += v for every T in first … last" as operation n; returns the next n (nothing if first > last).
 
@@ -203,7 +203,7 @@ def emit(ops: NDArray[np.int64], n: int, row: int, cell: int, first: int, last: 
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apply_operations(c: Counters, ops: NDArray[np.int64], n: int) -> None:
     """Carry out n noted operations: two additions each, into pages that are made on first use."""
     words, table, dirty, dirty_pages, control, base = c.words, c.table, c.dirty, c.dirty_pages, c.control, c.base
@@ -239,7 +239,7 @@ def apply_operations(c: Counters, ops: NDArray[np.int64], n: int) -> None:
                 control[_DIRTY] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _new_page(words: NDArray[np.int64], control: NDArray[np.int64], size: int, counts: bool) -> int:
     """First word of a page of zeros."""
     head = _FREE_COUNTS if counts else _FREE_MONEY
@@ -253,11 +253,15 @@ def _new_page(words: NDArray[np.int64], control: NDArray[np.int64], size: int, c
     return at
 
 
-@njit(cache=True, nogil=True)
-def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArray[np.int64]) -> None:
-    """out[T - first, counter, w] = value(w, T) for T in first … last (first >= floor - 1); n counters a row."""
+@kernel
+def read_series(
+    c: Counters, row: int, n: int, first: int, last: int, total: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
+    """out[T - first, counter, w] = value(w, T) for T in first … last (first >= floor - 1); n counters a row.
+
+    total: [n * windows] the row's base; overwritten.
+    """
     nw = len(c.windows)
-    total = c.base[row, : n * nw].copy()
     t = c.control[_FLOOR]
     while t <= last:
         at = np.int64(c.table[row, (t >> PAGE_SHIFT) & (c.table.shape[1] - 1)]) * _UNIT
@@ -274,7 +278,7 @@ def read_series(c: Counters, row: int, n: int, first: int, last: int, out: NDArr
         t += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def has_lines(c: Counters, money: int) -> bool:
     """Whether a money row counts a line at any T from the floor on."""
     nw = len(c.windows)
@@ -289,7 +293,7 @@ def has_lines(c: Counters, money: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def raise_floor(c: Counters, new_floor: int) -> None:
     """Sum the pages before `new_floor` (a multiple of 8) into the bases and free them: T before it are forgotten.
 
@@ -334,7 +338,7 @@ def raise_floor(c: Counters, new_floor: int) -> None:
     control[_DIRTY] = kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take_dirty(c: Counters, through_page: int, scopes: NDArray[np.int64], pages: NDArray[np.int64]) -> int:
     """Move the dirty pages numbered at most `through_page` into the two outputs; later ones stay. Returns how many."""
     taken = 0

@@ -14,7 +14,6 @@ A late event, a refund, a new version of a line are the same calls with other nu
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.counters import (
@@ -33,6 +32,7 @@ from processors.counters import (
     emit,
     money_row,
 )
+from processors.kernels import inlined, kernel
 from processors.ledger import (
     CELLS,
     CHANNEL_MASK,
@@ -81,7 +81,7 @@ class Scratch(NamedTuple):
     """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def split(
     ops: NDArray[np.int64],
     k: int,
@@ -123,7 +123,7 @@ def split(
     return emit(ops, k, row, cell, start, end, v)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def purchase_days(
     arena: Arena,
     facets: Facets,
@@ -161,7 +161,7 @@ def purchase_days(
     return n, other
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def neighbours(
     arena: Arena,
     facets: Facets,
@@ -224,7 +224,7 @@ def neighbours(
     return mask
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def extend(scratch: Scratch, k: int, place: int, row: int, cell: int, first: int, last: int) -> int:
     """Note "row's cell += 1 on first … last"; where that goes on from the operation noted last at `place`, it becomes
     longer: a user's days that are near each other cover one range. Returns the next k.
@@ -240,7 +240,7 @@ def extend(scratch: Scratch, k: int, place: int, row: int, cell: int, first: int
     return emit(ops, k, row, cell, first, last, 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def count_active(
     c: Counters,
     arena: Arena,
@@ -285,7 +285,7 @@ def count_active(
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def move_class(
     c: Counters,
     arena: Arena,
@@ -354,7 +354,7 @@ def move_class(
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_line(
     c: Counters,
     arena: Arena,
@@ -424,7 +424,7 @@ def count_line(
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: int, end: int, mask: int) -> None:
     """Counters of users first … end - 1 from their ledgers: every cell, then every line, from the left.
 
@@ -463,7 +463,7 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
     apply_operations(c, scratch.ops, k)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def most_lines(arena: Arena, users: int) -> int:
     """The longest list of lines of any user."""
     most = 0

@@ -8,7 +8,6 @@ are local to a partition and bounded; what comes beyond a bound counts under `_o
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.decode.columns import (
@@ -21,6 +20,7 @@ from processors.decode.columns import (
     USER_ID,
     Decoded,
 )
+from processors.kernels import kernel
 from processors.membership import Facets
 from processors.names import OTHER, Names, intern_column, mixed
 from processors.pool import PoolError, grown, reserve
@@ -51,12 +51,12 @@ class Interned(NamedTuple):
     currency: NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _product_hash(item: int, category: int, brand: int) -> int:
     return mixed((np.int64(item) << 32) ^ (np.int64(category) << 16) ^ (np.int64(brand) << 40) ^ np.int64(brand))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_product(p: Products, item: int, category: int, brand: int) -> int:
     """The number of a product, given on first use; `OTHER` beyond the bound. Slots must be at most half full."""
     if item == 0 and category == 0 and brand == 0:
@@ -79,7 +79,7 @@ def intern_product(p: Products, item: int, category: int, brand: int) -> int:
     return number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_products(p: Products, triples: NDArray[np.int32]) -> int:
     """Number products given as [n, 3]; the number of the last one."""
     number = np.int64(0)
@@ -88,7 +88,7 @@ def intern_products(p: Products, triples: NDArray[np.int32]) -> int:
     return number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rehash_products(p: Products, slots: NDArray[np.int32]) -> None:
     mask = len(slots) - 1
     for number in range(1, p.count[0] + 1):
@@ -98,7 +98,7 @@ def _rehash_products(p: Products, slots: NDArray[np.int32]) -> None:
         slots[i] = number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_triples(
     p: Products, item: NDArray[np.int32], category: NDArray[np.int32], brand: NDArray[np.int32], out: NDArray[np.int32]
 ) -> int:
@@ -173,10 +173,11 @@ class Dictionaries:
                 self.named(kind).make_room(n, sizes[field])
         self._room_for_products(n)
         column = {kind: np.zeros(n, np.int32) for kind in ("user", *DICTIONARIES, "product")}
-        intern_column(self.users.table, decoded.buffer, spans, USER_ID, column["user"])
+        hashes = np.empty(n, np.int64)
+        intern_column(self.users.table, decoded.buffer, spans, USER_ID, hashes, column["user"])
         for kind, field in zip(DICTIONARIES, _COLUMNS, strict=True):
             if sizes[field]:
-                intern_column(self.named(kind).table, decoded.buffer, spans, field, column[kind])
+                intern_column(self.named(kind).table, decoded.buffer, spans, field, hashes, column[kind])
         intern_triples(self.products, column["item"], column["category"], column["brand"], column["product"])
         for kind, numbers in column.items():
             if kind != "user" and self.is_full(kind):

@@ -7,7 +7,6 @@ counts its line anew. So the order and the repetition of events never matter.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.calendar import ZoneArrays, day_in_zone
@@ -16,6 +15,7 @@ from processors.counters import (
     apply_operations,
 )
 from processors.counting import LIVE, OPERATIONS_AT_A_TIME, Scratch, count_active, count_line
+from processors.kernels import kernel
 from processors.ledger import (
     CELLS,
     CURRENCY_SHIFT,
@@ -79,7 +79,7 @@ class Batch(NamedTuple):
     buffer: NDArray[np.uint8]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_known_line(known: NDArray[np.int64], user: int, high: int, low: int) -> bool:
     """Whether the line may have been seen before (it certainly has not if False); notes that it now has."""
     key = mixed(low ^ (high + user))
@@ -94,14 +94,14 @@ def is_known_line(known: NDArray[np.int64], user: int, high: int, low: int) -> b
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def note_lines(known: NDArray[np.int64], identities: NDArray[np.int64]) -> None:
     """Note lines given as rows of (user, identity)."""
     for i in range(len(identities)):
         is_known_line(known, identities[i, 0], identities[i, 1], identities[i, 2])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
     """Move the keys of a smaller set of known lines into an empty larger one."""
     mask = len(known) - 1
@@ -112,7 +112,7 @@ def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
         known[i] = key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fold_purchase(
     c: Counters,
     ledger: Ledger,
@@ -166,7 +166,7 @@ def fold_purchase(
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def settle_line(
     c: Counters, ledger: Ledger, facets: Facets, scratch: Scratch, k: int, user: int, mask: int, high: int, low: int
 ) -> int:
@@ -189,7 +189,7 @@ def settle_line(
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fold_refund(
     c: Counters,
     ledger: Ledger,
@@ -239,7 +239,7 @@ def fold_refund(
     return settle_line(c, ledger, facets, scratch, k, user, mask, high, low)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fetch_ledgers(arena: Arena, user: NDArray[np.int32]) -> int:
     """Bring the users' lines and the ends of their cells into the cache.
 
@@ -255,7 +255,7 @@ def fetch_ledgers(arena: Arena, user: NDArray[np.int32]) -> int:
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fold_batch(
     c: Counters,
     ledger: Ledger,

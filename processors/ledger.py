@@ -17,9 +17,9 @@ decide between versions of one instant.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from processors.kernels import inlined, kernel
 from processors.pool import reserve
 
 CELLS, LINES, REFUNDS = 0, 1, 2
@@ -108,13 +108,13 @@ def new_ledger(max_users: int, max_words: int, max_blob_words: int) -> Ledger:
     return Ledger(arena, Blobs(reserve((max_blob_words * 8,), np.uint8), blob_heads), touched)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def place(day: int, shop: int, channel: int) -> int:
     """Word 0 of a cell without its actions; also where a purchase line stands."""
     return (np.int64(day) << DAY_SHIFT) | (np.int64(shop) << SHOP_SHIFT) | (np.int64(channel) << CHANNEL_SHIFT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def size_class(words: int) -> int:
     """The smallest size class that holds so many words."""
     c = 0
@@ -123,7 +123,7 @@ def size_class(words: int) -> int:
     return c
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
     """Address of a block of class c; `next_free` is the word stored in the free block at the head (0 if none is
     free).
@@ -137,7 +137,7 @@ def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def resize(arena: Arena, user: int, kind: int, records: int) -> int:
     """Make the list hold `records` records (moving it if its block is too small); returns its first word."""
     words, heads, users = arena.words, arena.heads, arena.users
@@ -160,7 +160,7 @@ def resize(arena: Arena, user: int, kind: int, records: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def open_hole(arena: Arena, user: int, kind: int, position: int) -> int:
     """Make room for one record at a position of a list; returns the record's first word."""
     stride = _STRIDE[kind]
@@ -172,7 +172,7 @@ def open_hole(arena: Arena, user: int, kind: int, position: int) -> int:
     return start + position * stride
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def close_hole(arena: Arena, user: int, kind: int, position: int) -> None:
     """Take the record at a position out of a list."""
     stride = _STRIDE[kind]
@@ -184,7 +184,7 @@ def close_hole(arena: Arena, user: int, kind: int, position: int) -> None:
     arena.users[user, N_LISTS + kind] = n - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_at(words: NDArray[np.int64], start: int, n: int, stride: int, field: int, key: int) -> int:
     """Index of the first record whose word `field` is >= key, in a list sorted by it."""
     low = 0
@@ -198,7 +198,7 @@ def first_at(words: NDArray[np.int64], start: int, n: int, stride: int, field: i
     return low
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def touch(arena: Arena, touched: Touched, user: int, day: int) -> None:
     """Note that the user's segment of this day has changed."""
     if arena.users[user, PERIODS] == 0:
@@ -207,7 +207,7 @@ def touch(arena: Arena, touched: Touched, user: int, day: int) -> None:
     arena.users[user, PERIODS] |= np.int64(1) << ((day >> PERIOD_SHIFT) & 63)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def put_cell(arena: Arena, touched: Touched, user: int, word0: int, product: int) -> int:
     """Join a cell (word0 with its action bits); its position if it is new, else -1."""
     words = arena.words
@@ -235,7 +235,7 @@ def put_cell(arena: Arena, touched: Touched, user: int, word0: int, product: int
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_by_id(arena: Arena, user: int, kind: int, high: int, low: int) -> int:
     """Position of the line or refund with this 128-bit identity, -1 without one."""
     start = arena.users[user, kind]
@@ -248,7 +248,7 @@ def find_by_id(arena: Arena, user: int, kind: int, high: int, low: int) -> int:
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compare_bytes(
     a: NDArray[np.uint8], a_start: int, a_length: int, b: NDArray[np.uint8], b_start: int, b_length: int
 ) -> int:
@@ -261,7 +261,7 @@ def compare_bytes(
     return 0 if a_length == b_length else (-1 if a_length < b_length else 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_newer(
     ledger: Ledger,
     at: int,
@@ -283,7 +283,7 @@ def is_newer(
     return order > 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def word_at(blobs: NDArray[np.uint8], address: int) -> int:
     """The free-list link kept in the first bytes of a free blob block."""
     link = np.int64(0)
@@ -292,14 +292,14 @@ def word_at(blobs: NDArray[np.uint8], address: int) -> int:
     return link
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_blob(blobs: Blobs, length: int) -> int:
     """Address (in words of 8 bytes) of a block for a blob of so many bytes."""
     c = size_class((length + 7) >> 3)
     return take_block(blobs.heads, c, word_at(blobs.bytes, blobs.heads[_FREE + c]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def free_blob(blobs: Blobs, address: int, length: int) -> None:
     """Give a blob's block back."""
     c = size_class((length + 7) >> 3)
@@ -308,13 +308,13 @@ def free_blob(blobs: Blobs, address: int, length: int) -> None:
     blobs.heads[_FREE + c] = address
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def blob_length(lengths: int) -> int:
     """Bytes of a version's blob: event id, then raw bytes."""
     return (lengths & ID_LENGTH_MASK) + (lengths >> 16)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def set_version(
     ledger: Ledger,
     at: int,
@@ -338,7 +338,7 @@ def set_version(
         target[b + k] = buffer[raw[0] + k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
     """(amount, quantity) of the line at word `at` that count, after all refunds known for it: sums are clipped, not
     each.
@@ -367,7 +367,7 @@ def net_of_line(arena: Arena, user: int, at: int) -> tuple[int, int]:
     return max(amount, np.int64(0)), quantity
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refunds_without_effect(arena: Arena, users: int) -> tuple[int, int]:
     """(refunds whose line is unknown, refunds in another currency than their line) over all users."""
     unknown = 0

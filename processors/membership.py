@@ -7,7 +7,6 @@ every kept kind of scope whose facets it has; two facts share a scope when they 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.counters import (
@@ -24,6 +23,7 @@ from processors.counters import (
     scope_key,
     scope_row,
 )
+from processors.kernels import inlined
 from processors.ledger import (
     CHANNEL_MASK,
     CHANNEL_SHIFT,
@@ -53,7 +53,7 @@ class Facets(NamedTuple):
     """[channels] level 1 of a channel; a level-1 channel is its own."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
     """The kept kinds of scopes that a fact belongs to: a cross needs the facet it crosses with."""
     if mask & CROSSES == 0:
@@ -71,7 +71,7 @@ def scopes_of(mask: int, facets: Facets, product: int, channel: int) -> int:
     return mask
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, other_product: int) -> int:
     """The kinds of scopes in `mask` in which two facts (cells or lines) stand together."""
     together = mask & (1 << MARKET)
@@ -100,7 +100,7 @@ def shared(mask: int, facets: Facets, word0: int, product: int, other0: int, oth
     return together
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def row_for(rows: Rows, control: NDArray[np.int64], facets: Facets, kind: int, word0: int, product: int) -> int:
     """The counts row of a fact in a kind of scope."""
     shop = (word0 >> SHOP_SHIFT) & SHOP_MASK

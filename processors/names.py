@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from processors.kernels import kernel
 from processors.pool import PoolError, grown, reserve
 
 ABSENT = 0
@@ -40,7 +40,7 @@ class Table(NamedTuple):
     """[2] numbers given so far, the bound on numbers."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mixed(h: int) -> int:
     """Finalizer: spreads the high bits of a 64-bit product over all bits."""
     h = (h ^ ((h >> 32) & _LOW_32)) * _K2
@@ -48,7 +48,7 @@ def mixed(h: int) -> int:
     return h ^ ((h >> 32) & _LOW_32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_bytes(text: NDArray[np.uint8], start: int, length: int, seed: int) -> int:
     """64-bit hash of a span of bytes (FNV-1a with a finalizer)."""
     h = seed
@@ -57,7 +57,7 @@ def hash_bytes(text: NDArray[np.uint8], start: int, length: int, seed: int) -> i
     return mixed(h + length)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_128(
     text: NDArray[np.uint8], first: NDArray[np.int32], second: NDArray[np.int32], third: NDArray[np.int32]
 ) -> tuple[int, int]:
@@ -76,7 +76,7 @@ def hash_128(
     return a, b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(table: Table, h: int, text: NDArray[np.uint8], start: int, length: int) -> tuple[int, int]:
     """(slot, number) of a name; number 0 when it is not there (the slot is where it would go)."""
     slots = table.slots
@@ -97,24 +97,29 @@ def find(table: Table, h: int, text: NDArray[np.uint8], start: int, length: int)
     return i, np.int64(0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern(table: Table, text: NDArray[np.uint8], start: int, length: int) -> int:
     """The number of a name, given on first use; `OTHER` once the bound is met. Slots must be at most half full."""
     return intern_hashed(table, hash_bytes(text, start, length, _SEED), text, start, length)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_column(
-    table: Table, text: NDArray[np.uint8], spans: NDArray[np.int32], field: int, out: NDArray[np.int32]
+    table: Table,
+    text: NDArray[np.uint8],
+    spans: NDArray[np.int32],
+    field: int,
+    hashes: NDArray[np.int64],
+    out: NDArray[np.int32],
 ) -> int:
-    """Number one name of every event, spans[i, field] = (offset, length); 0 where it is absent (length 0).
+    """Number one name of every event, spans[i, field] = (offset, length); 0 where it is absent (length 0). hashes: room
+    for one an event.
 
     The loops before the last bring slots and names into the cache: their loads depend on nothing and so overlap,
     where a look-up alone would wait for each miss in turn. The sum that is returned keeps the compiler from dropping
     them.
     """
     n = len(spans)
-    hashes = np.empty(n, np.int64)
     mask = len(table.slots) - 1
     total = np.int64(0)
     for i in range(n):
@@ -130,7 +135,7 @@ def intern_column(
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_hashed(table: Table, h: int, text: NDArray[np.uint8], start: int, length: int) -> int:
     """`intern`, for a name whose hash is known."""
     i, number = find(table, h, text, start, length)
@@ -148,7 +153,7 @@ def intern_hashed(table: Table, h: int, text: NDArray[np.uint8], start: int, len
     return number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def intern_all(table: Table, text: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
     """Number the names text[ends[i] : ends[i + 1]]; the number of the last one."""
     number = np.int64(0)
@@ -157,7 +162,7 @@ def intern_all(table: Table, text: NDArray[np.uint8], ends: NDArray[np.int64]) -
     return number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rehash(table: Table, slots: NDArray[np.int64]) -> None:
     """Fill empty `slots` with all names of the table."""
     mask = len(slots) - 1

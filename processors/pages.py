@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.checksum import crc32
@@ -28,6 +27,7 @@ from processors.counters import (
     PAGE_SHIFT,
     Counters,
 )
+from processors.kernels import kernel
 from processors.names import Table
 
 VERSION = 1
@@ -39,7 +39,7 @@ class PageError(ValueError):
     """A page record that this version cannot read."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_varint(out: NDArray[np.uint8], top: int, value: int) -> int:
     while value >= 128:
         out[top] = np.uint8((value & 127) | 128)
@@ -49,7 +49,7 @@ def _put_varint(out: NDArray[np.uint8], top: int, value: int) -> int:
     return top + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_lane(
     out: NDArray[np.uint8], top: int, values: NDArray[np.int64], at: int, length: int, name: NDArray[np.uint8]
 ) -> int:
@@ -76,7 +76,7 @@ def _put_lane(
     return top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_row(
     c: Counters, row: int, n: int, page: int, name: NDArray[np.uint8], out: NDArray[np.uint8], top: int
 ) -> int:
@@ -91,7 +91,7 @@ def _put_row(
     return _put_lane(out, top, c.words, at, PAGE_DAYS * length, name)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def encode_pages(
     c: Counters,
     scopes: NDArray[np.int64],
@@ -132,7 +132,7 @@ def encode_pages(
         end[i + 1] = top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _get_varint(text: NDArray[np.uint8], top: int) -> tuple[int, int]:
     value = np.int64(0)
     shift = 0
@@ -143,7 +143,7 @@ def _get_varint(text: NDArray[np.uint8], top: int) -> tuple[int, int]:
     return value | (np.int64(text[top]) << shift), top + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_lane(text: NDArray[np.uint8], start: int, end: int, sign: int, out: NDArray[np.int64]) -> None:
     """out[position] += sign * difference for every entry in text[start:end]."""
     k = np.int64(0)

@@ -599,7 +599,8 @@ class Partition:
             raise ValueError(f"T from {date_of(max(floor - 1, 1))} to {last} can be asked, not {first_day}…{last_day}")
         out = np.zeros((last_day - first_day + 1, n, len(self.config.windows)), np.int64)
         if row:
-            read_series(self._counters, row, n, first_day, last_day, out)
+            base = self._counters.base[row, : n * len(self.config.windows)].copy()
+            read_series(self._counters, row, n, first_day, last_day, base, out)
         return out
 
 

@@ -6,14 +6,14 @@ w + 364] for some purchase day p. So every fact counts on a contiguous range of 
 or late (docs/concepts/ranges.md). Days are day numbers (processors.calendar).
 """
 
-from numba import njit
+from processors.kernels import inlined
 
 LOOKBACK_DAYS = 365
 NEVER_BEFORE = -(1 << 40)
 NEVER_AFTER = 1 << 40
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def newly_covered(day: int, before: int, after: int, window_days: int) -> tuple[int, int]:
     """First and last T (inclusive) that become covered when `day` joins `before` < day < `after`; empty when first >
     last.
@@ -24,7 +24,7 @@ def newly_covered(day: int, before: int, after: int, window_days: int) -> tuple[
     return max(day, before + window_days), min(day + window_days - 1, after - 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def existing_by(purchase_day: int, window_days: int) -> tuple[int, int]:
     """First and last T at which a purchase on this day lies in the 365 days before the window.
 
@@ -34,7 +34,7 @@ def existing_by(purchase_day: int, window_days: int) -> tuple[int, int]:
     return purchase_day + window_days, purchase_day + window_days + LOOKBACK_DAYS - 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def existing_only_by(day: int, before: int, after: int, window_days: int) -> tuple[int, int]:
     """The T at which `day` alone makes the user existing, `before` < day < `after` being the neighbouring purchase
     days.

@@ -12,10 +12,10 @@ day, refunds in that of theirs.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.checksum import crc32
+from processors.kernels import kernel
 from processors.ledger import (
     CELLS,
     CURRENCY_SHIFT,
@@ -60,7 +60,7 @@ class Records(NamedTuple):
     """In words; equal to the end before it for a tombstone."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def period_range(arena: Arena, user: int, kind: int, field: int, period: int) -> tuple[int, int]:
     """Positions [i, j) of a sorted list's records that lie in a period."""
     start = arena.users[user, kind]
@@ -71,7 +71,7 @@ def period_range(arena: Arena, user: int, kind: int, field: int, period: int) ->
     return first_at(arena.words, start, n, stride, field, low), first_at(arena.words, start, n, stride, field, high)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_version(ledger: Ledger, at: int, out: NDArray[np.int64], top: int) -> int:
     """Copy a line or refund without its blob's address, then the blob; returns the new top."""
     words = ledger.arena.words
@@ -93,7 +93,7 @@ def _put_version(ledger: Ledger, at: int, out: NDArray[np.int64], top: int) -> i
     return top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_segment(ledger: Ledger, user: int, period: int, out: NDArray[np.int64], top: int) -> int:
     """Encode a segment at out[top:]; returns the new top, unchanged when the segment is empty."""
     arena = ledger.arena
@@ -122,7 +122,7 @@ def _put_segment(ledger: Ledger, user: int, period: int, out: NDArray[np.int64],
     return top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _room_needed(ledger: Ledger, user: int) -> int:
     """Words that all segments of a user take at most, headers and checksums of 64 periods included."""
     arena = ledger.arena
@@ -134,7 +134,7 @@ def _room_needed(ledger: Ledger, user: int) -> int:
     return need
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def encode_touched(ledger: Ledger, users: Table, latest_period: int, r: Records) -> int:
     """Encode segments of touched users and forget that they were; returns how many records.
 
@@ -177,7 +177,7 @@ def encode_touched(ledger: Ledger, users: Table, latest_period: int, r: Records)
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def replace_range(arena: Arena, user: int, kind: int, i: int, j: int, n: int) -> int:
     """Let positions [i, j) of a list hold n records instead (their words undefined); returns the first one's word."""
     stride = 2 if kind == CELLS else 11
@@ -200,7 +200,7 @@ def replace_range(arena: Arena, user: int, kind: int, i: int, j: int, n: int) ->
     return start + i * stride
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _get_version(ledger: Ledger, at: int, source: NDArray[np.int64], top: int) -> int:
     """Undo `_put_version`."""
     words = ledger.arena.words
@@ -222,7 +222,7 @@ def _get_version(ledger: Ledger, at: int, source: NDArray[np.int64], top: int) -
     return top
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _free_versions(ledger: Ledger, user: int, kind: int, i: int, j: int) -> None:
     words = ledger.arena.words
     for k in range(i, j):
@@ -230,7 +230,7 @@ def _free_versions(ledger: Ledger, user: int, kind: int, i: int, j: int) -> None
         free_blob(ledger.blobs, words[at + V_BLOB], blob_length(words[at + V_LENGTHS]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drop_refunds(ledger: Ledger, user: int, period: int) -> None:
     arena = ledger.arena
     i = 0
@@ -243,7 +243,7 @@ def _drop_refunds(ledger: Ledger, user: int, period: int) -> None:
             i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _set_segment(ledger: Ledger, user: int, period: int, source: NDArray[np.int64], top: int, end: int) -> None:
     """Replace a user's segment by the one encoded at source[top:end] (empty: by nothing)."""
     arena = ledger.arena
@@ -274,7 +274,7 @@ def _set_segment(ledger: Ledger, user: int, period: int, source: NDArray[np.int6
             top = _get_version(ledger, at + k * 11, source, top)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def load_segments(
     ledger: Ledger,
     users: Table,
@@ -309,7 +309,7 @@ def load_segments(
     return len(key_end) - 1, OK
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def line_identities(arena: Arena, users: int, out: NDArray[np.int64]) -> int:
     """Fill out[:, 0:3] with (user, identity) of every line, as far as it has room; returns how many there are."""
     n = 0

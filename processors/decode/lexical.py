@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from processors.kernels import inlined, kernel
 
 FAILED: Final = -1
 
@@ -24,7 +25,7 @@ _CONTAINERS_MAX: Final = 60
 """How many containers may lie within each other here: their kinds are bits of one word."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def skip_space(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Position of the first byte that is not JSON white space."""
     while p < end and buffer[p] <= 0x20 and buffer[p] in (0x20, 0x0A, 0x0D, 0x09):
@@ -32,7 +33,7 @@ def skip_space(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return p
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sequence_length(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Bytes of the well-formed UTF-8 sequence of two or more bytes that begins at `p`; 0 where there is none."""
     first = buffer[p]
@@ -57,7 +58,7 @@ def sequence_length(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return length
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def eight(buffer: NDArray[np.uint8], q: np.uint64) -> np.uint64:
     """The eight bytes at `q`, the first one lowest. Compiles to a single load."""
     return (
@@ -72,7 +73,7 @@ def eight(buffer: NDArray[np.uint8], q: np.uint64) -> np.uint64:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _skip_plain(buffer: NDArray[np.uint8], p: int) -> int:
     """Position of the first byte that is a quote, a backslash, a control character or no ASCII, eight at a time.
 
@@ -100,7 +101,7 @@ def _skip_plain(buffer: NDArray[np.uint8], p: int) -> int:
         q += np.uint64(8)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def plain_string(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """Position of the closing quote of a string without escapes and control characters (C1 too), and its characters.
 
@@ -123,7 +124,7 @@ def plain_string(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]
         p += length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_string(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind any JSON string; `p` is behind its opening quote."""
     while True:
@@ -148,7 +149,7 @@ def skip_string(buffer: NDArray[np.uint8], p: int, end: int) -> int:
             return FAILED
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _skip_escape(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind an escape; `p` is behind its backslash."""
     if p >= end:
@@ -169,14 +170,14 @@ def _skip_escape(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return FAILED
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _skip_digits(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     while p < end and 0x30 <= buffer[p] <= 0x39:
         p += 1
     return p
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_number(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind a JSON number. What may follow it is the caller's to check."""
     if p < end and buffer[p] == 0x2D:
@@ -201,7 +202,7 @@ def skip_number(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return p
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def small_int(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """Behind an integer of at most 15 digits without a sign, and its value. A fraction or exponent fails."""
     start = p
@@ -218,7 +219,7 @@ def small_int(buffer: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     return p, value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_literal(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind `true`, `false` or `null`."""
     if p + 4 <= end:
@@ -232,7 +233,7 @@ def skip_literal(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return FAILED
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_scalar(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind a string, number or literal."""
     if p >= end:
@@ -245,7 +246,7 @@ def skip_scalar(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return skip_literal(buffer, p, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _skip_name(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind a member's name, its colon and white space."""
     if p >= end or buffer[p] != 0x22:
@@ -259,7 +260,7 @@ def _skip_name(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     return skip_space(buffer, p + 1, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_container(buffer: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind the object or array that opens at `p`. Fails for more than _CONTAINERS_MAX within each other."""
     objects = np.uint64(0)  # bit d: is the container at depth d an object?

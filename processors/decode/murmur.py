@@ -10,8 +10,9 @@ import zlib
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from processors.kernels import kernel
 
 MURMUR2: Final = "murmur2"
 CRC32: Final = "crc32"
@@ -62,7 +63,7 @@ def crc32_table() -> NDArray[np.uint32]:
     return table
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def murmur2_partition(buffer: NDArray[np.uint8], start: int, length: int, partitions: int) -> int:
     """`partition_of(key, partitions, "murmur2")` of the key `buffer[start : start + length]`."""
     m = np.uint32(_M)
@@ -92,7 +93,7 @@ def murmur2_partition(buffer: NDArray[np.uint8], start: int, length: int, partit
     return int(h & np.uint32(_POSITIVE)) % partitions
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def crc32_partition(
     buffer: NDArray[np.uint8], start: int, length: int, partitions: int, table: NDArray[np.uint32]
 ) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from processors.decode.columns import ABSENT, LINE_ID, N_SPANS
@@ -46,6 +45,7 @@ from processors.decode.words import (
     TOUCH_WORDS,
     WORD_BYTES_MAX,
 )
+from processors.kernels import inlined, kernel
 from schemas.event import FIELDS, Action
 
 _EVENT_ID: Final = FIELDS.index("event_id")
@@ -81,13 +81,13 @@ UNPLACED, BY_MURMUR2, BY_CRC32 = range(3)
 """How keys are checked: not at all (files), or against the partition that one of the partitioners gives them."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _first(word: np.uint64, n: int) -> np.uint64:
     """The first `n` of eight bytes, 1 ≤ n ≤ 8, the others zero."""
     return word & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * n))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _look_up(buffer: NDArray[np.uint8], start: int, length: int, words: NDArray[np.uint64], vocabulary: int) -> int:
     """Value of the word `buffer[start : start + length]` in a vocabulary, FAILED where it is none of its words."""
     if length < 2 or length > WORD_BYTES_MAX:
@@ -103,7 +103,7 @@ def _look_up(buffer: NDArray[np.uint8], start: int, length: int, words: NDArray[
     return np.int64(words[vocabulary, slot, 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _are_equal(a: NDArray[np.uint8], p: int, b: NDArray[np.uint8], q: int, length: int) -> bool:
     """Do `a[p : p + length]` and `b[q : q + length]` hold the same bytes? Both buffers are padded."""
     for i in range(0, length, 8):
@@ -113,7 +113,7 @@ def _are_equal(a: NDArray[np.uint8], p: int, b: NDArray[np.uint8], q: int, lengt
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _two(buffer: NDArray[np.uint8], p: int) -> int:
     """The two digits at `p` as a number, or a million where they are no digits (more than any bound)."""
     high = np.int64(buffer[p]) - 0x30
@@ -123,7 +123,7 @@ def _two(buffer: NDArray[np.uint8], p: int) -> int:
     return high * 10 + low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def instant_ms(buffer: NDArray[np.uint8], start: int, length: int) -> int:
     """Milliseconds since the epoch UTC of an RFC 3339 time with an offset; negative for any other text, for a leap
     second and for times before 1970.
@@ -181,7 +181,7 @@ def instant_ms(buffer: NDArray[np.uint8], start: int, length: int) -> int:
     return ((days * 24 + hour) * 60 + minute - offset_minutes) * 60_000 + second * 1000 + fraction_ms
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_channel(buffer: NDArray[np.uint8], start: int, length: int) -> bool:
     """Is it `[a-z0-9_]+(/[a-z0-9_]+)?`?"""
     slashes = 0
@@ -196,7 +196,7 @@ def _is_channel(buffer: NDArray[np.uint8], start: int, length: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_currency(buffer: NDArray[np.uint8], start: int, length: int, currencies: NDArray[np.bool_]) -> bool:
     """Is it an ISO 4217 code?"""
     if length != 3:
@@ -210,7 +210,7 @@ def _is_currency(buffer: NDArray[np.uint8], start: int, length: int, currencies:
     return bool(currencies[index])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read(
     buffer: NDArray[np.uint8],
     p: int,
@@ -283,7 +283,7 @@ def _read(
             return FAILED
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_at_home(
     buffer: NDArray[np.uint8],
     start: int,
@@ -304,12 +304,12 @@ def _is_at_home(
     return crc32_partition(buffer, start, length, partitions, crc_table) == partition
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(cells: NDArray[np.int64], present: int, field: int) -> int:
     return cells[field, 0] if present & (1 << field) else ABSENT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan(
     buffer: NDArray[np.uint8],
     starts: NDArray[np.int64],
