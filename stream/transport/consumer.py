@@ -172,7 +172,8 @@ class ChunkConsumer(driver.Consumer):
         self.ownership = Ownership()
         self._books: dict[TP, OffsetBook] = defaultdict(OffsetBook)
         self._is_publishing = False  # between recovery and the next rebalance
-        self._rounds = asyncio.Lock()  # a partition has one transaction at a time
+        self._rounds = asyncio.Lock()  # one commit at a time
+        self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)  # a partition has one transaction at a time
         self._fetching = asyncio.Lock()  # positions move while it is held
 
         async def deliver(message: ConsumerMessage) -> None:
@@ -297,9 +298,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def publish_early(self) -> None:
         """Publish what the committer gives between two commits (`collect_early`); commits no offsets."""
-        async with self._rounds:
-            if self._is_publishing:
-                await asyncio.gather(*(self._publish_early(partition) for partition in self.ownership.live))
+        await asyncio.gather(*(self._publish_early(partition) for partition in self.ownership.live))
 
     async def _round(self) -> bool:
         noted = {tp: end for tp, book in self._books.items() if (end := book.committable()) is not None}
@@ -313,20 +312,25 @@ class ChunkConsumer(driver.Consumer):
 
     async def _publish(self, partition: int) -> None:
         committer = self.app.committer
-        try:
-            records = await committer.collect(partition)
-        except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
-            die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
-        if await self.app.producer.transactions.send(partition, records):
-            await committer.committed(partition)
+        async with self._turns[partition]:
+            try:
+                records = await committer.collect(partition)
+            except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
+                die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
+            if await self.app.producer.transactions.send(partition, records):
+                await committer.committed(partition)
 
     async def _publish_early(self, partition: int) -> None:
-        try:
-            records = await self.app.committer.collect_early(partition)
-        except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
-            die(ExitCode.SOFTWARE, f"collect_early of partition {partition} raised", error)
-        if await self.app.producer.transactions.send(partition, records):
-            await self.app.committer.committed_early(partition)
+        committer = self.app.committer
+        async with self._turns[partition]:
+            if not self._is_publishing or partition not in self.ownership.live:
+                return
+            try:
+                records = await committer.collect_early(partition)
+            except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
+                die(ExitCode.SOFTWARE, f"collect_early of partition {partition} raised", error)
+            if await self.app.producer.transactions.send(partition, records):
+                await committer.committed_early(partition)
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised; the agent's own error handler ends the process."""
@@ -351,6 +355,9 @@ class ChunkConsumer(driver.Consumer):
         await self.maybe_wait_for_commit_to_finish()
         await self.commit()
         was_publishing, self._is_publishing = self._is_publishing, False
+        for turn in list(self._turns.values()):
+            async with turn:
+                """What was published early since the commit is done with, too."""
         if was_publishing:
             await self.app.committer.revoked()
         await super().on_partitions_revoked(revoked)
