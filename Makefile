@@ -23,7 +23,7 @@ demo: setup     ## broker, store, workers and traffic on this machine; Ctrl-C st
 	@$(BIN)/smart demo
 
 test: setup lint ## lint, types, import contracts, then every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: $(VENV)/.dev  ## style, types and import contracts
 	@$(BIN)/ruff check --quiet

@@ -10,7 +10,7 @@ from tests.simulation import run, variants
 
 SEEDS = int(os.environ.get("SMART_TEST_SEEDS", "10000"))
 SEARCHED = 2_000
-"""Seeds within which a broken variant has to be found; the rarest needs about 900."""
+"""Seeds within which a broken variant has to be found; the rarest needs a few hundred."""
 
 
 @pytest.mark.faults

@@ -122,6 +122,11 @@ class TakeoversGoOn(PlainVariant):
 
 
 class _SettlesBlindly(PagePartition):
+    def apply(self, chunk):
+        if self._former is not None:
+            self.published_before = max(self.published_before, chunk.last + 1)
+        super().apply(chunk)
+
     def _settle(self):
         """All that the pages say now counts as published."""
         scopes = list(self._former.scopes) if self._former else []
