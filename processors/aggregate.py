@@ -297,10 +297,6 @@ class Aggregate:
             out[start - first_day :] = rows.reshape(len(rows), n, -1)
         return out
 
-    def first_day(self, scope: str) -> int:
-        """The first T of which the scope has values."""
-        return self._scopes[scope].first
-
     def currencies(self, scope: str) -> list[str]:
         """The currencies of a scope's counted lines, ascending."""
         return self._scopes[scope].currencies()

@@ -87,6 +87,15 @@ class Read(NamedTuple):
         """The part that a decoded record is of."""
         return self.parts[bisect_right(self.parts, record, key=lambda part: part.first) - 1]
 
+    def accepted(self) -> Counter[str]:
+        """Topic → how many of its records were accepted."""
+        accepted: Counter[str] = Counter()
+        for part in self.parts:
+            accepted[part.chunk.topic] += part.records
+        for refusal in self.decoded.refusals:
+            accepted[self.part_of(refusal.record).chunk.topic] -= 1
+        return accepted
+
 
 @dataclass(slots=True)
 class Changes:
@@ -202,13 +211,12 @@ class SourcePartition:
         decoded = read.decoded
         self.partition.fold(decoded)
         for part in read.parts:
-            totals = self.totals.topics[part.chunk.topic]
-            totals.accepted += part.records
-            totals.next_offset = part.chunk.last + 1
+            self.totals.topics[part.chunk.topic].next_offset = part.chunk.last + 1
+        for topic, n in read.accepted().items():
+            self.totals.topics[topic].accepted += n
         for refusal in decoded.refusals:
             part = read.part_of(refusal.record)
             totals = self.totals.topics[part.chunk.topic]
-            totals.accepted -= 1
             totals.refused[refusal.code.value] = totals.refused.get(refusal.code.value, 0) + 1
             self._dead_letters.append(self._dead_letter(part, refusal))
         if len(decoded):

@@ -9,7 +9,6 @@ it.
 import asyncio
 import datetime as dt
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -134,16 +133,13 @@ class World:
         decoded, count = read.decoded, self._metrics.count
         self._metrics.observe(m.CHUNK_SECONDS, decoded_at - started, stage="decode")
         self._metrics.observe(m.CHUNK_SECONDS, folded_at - decoded_at, stage="fold")
-        accepted: Counter[str] = Counter()
         for part in read.parts:
-            accepted[part.chunk.topic] += part.records
             if part.skipped:
                 count(m.EVENTS_SKIPPED, part.skipped, topic=part.chunk.topic)
         for refusal in decoded.refusals:
             topic = read.part_of(refusal.record).chunk.topic
-            accepted[topic] -= 1
             count(m.EVENTS_REFUSED, 1, topic=topic, code=refusal.code.value)
-        for topic, n in accepted.items():
+        for topic, n in read.accepted().items():
             count(m.EVENTS_ACCEPTED, n, topic=topic)
         if len(decoded):
             self.clock.note_event(source.totals.watermark_ms)

@@ -1,7 +1,7 @@
 """What holds for all tests: warnings are errors, but for one that a library gives while it is imported.
 
-On several processes (`make test`) the simulated histories run beside all the rest, which waits for real programs most
-of the time; the rest runs in one row, since it shares a broker.
+On two processes (`make test`), what starts real programs, and waits for them most of the time, runs in one row beside
+the simulated histories and all the rest.
 """
 
 import warnings
@@ -15,10 +15,12 @@ with warnings.catch_warnings():
     import kafka.admin
     import kafka.errors  # noqa: F401
 
-SIMULATION = Path(__file__).parent / "simulation"
+HERE = Path(__file__).parent
+WITH_PROGRAMS = ("stack", "faults")
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        group = "simulation" if item.path.is_relative_to(SIMULATION) else "the rest"
+        folder = item.path.relative_to(HERE).parts[0]
+        group = "programs" if folder in WITH_PROGRAMS else "simulation" if folder == "simulation" else "the rest"
         item.add_marker(pytest.mark.xdist_group(group))

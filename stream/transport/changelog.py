@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 CHUNK_RECORDS = 8192
 FETCH_BYTES = 4 << 20
 WAIT_MS = 500
-AT_A_TIME = 1
-"""Partitions that are read side by side."""
 
 
 async def read_changelog(
@@ -31,8 +29,8 @@ async def read_changelog(
 ) -> AsyncIterator[Chunk]:
     """Yield the chunks of `partitions` up to their present ends; gives way to other tasks after each chunk.
 
-    The partitions are read one after another, a few at a time, so that what follows can begin with the first ones
-    while the last ones are read. `finished` is told each partition whose chunks have all been worked off.
+    The partitions are read one after another, so that what follows can begin with the first ones while the last ones
+    are read. `finished` is told each partition whose chunks have all been worked off.
     """
     if not partitions:
         return
@@ -43,27 +41,25 @@ async def read_changelog(
         ends = await consumer.end_offsets(tps)
         begins = await consumer.beginning_offsets(tps)
         consumer.pause(*tps)
-        waiting, reading = [], set[TopicPartition]()
         for tp in tps:
             if begins[tp] < ends[tp]:
                 consumer.seek(tp, begins[tp])
-                waiting.append(tp)
-            else:
-                finished(tp.partition)
-        while waiting or reading:
-            while waiting and len(reading) < AT_A_TIME:
-                reading.add(waiting[0])
-                consumer.resume(waiting.pop(0))
-            for tp, chunks in (await consumer.getmany(*reading, timeout_ms=WAIT_MS, max_records=4)).items():
-                for chunk in chunks:
+                consumer.resume(tp)
+                async for chunk in _until(consumer, tp, ends[tp]):
                     yield chunk
-                    await asyncio.sleep(0)
-                if chunks and chunks[-1].last + 1 >= ends[tp]:
-                    reading.discard(tp)
-                    consumer.pause(tp)
-                    finished(tp.partition)
+                consumer.pause(tp)
+            finished(tp.partition)
     finally:
         await consumer.stop()
+
+
+async def _until(consumer: aiokafka.AIOKafkaConsumer, tp: TopicPartition, end: int) -> AsyncIterator[Chunk]:
+    last = -1
+    while last + 1 < end:
+        for chunk in (await consumer.getmany(tp, timeout_ms=WAIT_MS, max_records=4)).get(tp, []):
+            last = chunk.last
+            yield chunk
+            await asyncio.sleep(0)
 
 
 def _consumer(brokers: str, auth: Mapping[str, Any]) -> aiokafka.AIOKafkaConsumer:

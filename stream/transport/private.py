@@ -14,7 +14,7 @@ aiokafka
 - `AIOKafkaConsumer._client`: partition counts at the start; `_coordinator.check_errors`: to see it give up its group
 
 Faust
-- consumer: `_commit_handler`, `force_commit`, `_to_message`, `_getmany`, `_wait_next_records`,
+- consumer: `_commit_handler`, `force_commit`, `_to_message`, `_getmany`, `_wait_next_records`, `wait_first`,
   `_add_gap`, `perform_seek`, `_read_offset`,
   `_committed_offset`, `_unacked_messages`, `_waiting_for_ack`, `_thread`: offsets by chunk, commit after it
 - consumer thread: `_create_worker_consumer`, `_assignor`, `_commit`, `_ensure_consumer`: fetch settings, read_committed

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.consumer import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
@@ -20,11 +20,13 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 from stream.transport.private import PINNED
 
 RELIED_ON = [
-    PartitionRecords, FetchResult, Sender._find_coordinator, AIOKafkaClient._metadata_update,
+    PartitionRecords, FetchResult, Fetcher.fetched_records, Service.wait_first,
+    Sender._find_coordinator, AIOKafkaClient._metadata_update,
     GroupCoordinator.check_errors, AIOKafkaConsumer.seek_to_beginning, AIOKafkaProducer.begin_transaction,
     AIOKafkaProducer.send_batch,
     AIOKafkaProducer.commit_transaction, AIOKafkaProducer.stop,
@@ -32,7 +34,8 @@ RELIED_ON = [
     consumer.Consumer.ack, consumer.Consumer.on_partitions_revoked, consumer.Consumer.on_partitions_assigned,
     consumer.Consumer.commit, consumer.Consumer.maybe_wait_for_commit_to_finish, consumer.Consumer.force_commit,
     consumer.Consumer.on_stop, consumer.Consumer._commit_handler, consumer.Consumer.perform_seek,
-    driver.Consumer._to_message, driver.AIOKafkaConsumerThread._create_worker_consumer,
+    driver.Consumer._to_message, driver.AIOKafkaConsumerThread._fetch_records,
+    driver.AIOKafkaConsumerThread._create_worker_consumer,
     driver.AIOKafkaConsumerThread._commit, driver.AIOKafkaConsumerThread.on_start, driver.ConsumerRebalanceListener,
     driver.Producer._settings_default, driver.Producer._settings_auth, driver.Producer.on_start,
     driver.Producer.on_stop,
@@ -47,6 +50,7 @@ FINGERPRINTS: dict[str, str] = {
     "AIOKafkaConsumer.seek_to_beginning": "231229deedd7",
     "AIOKafkaConsumerThread._commit": "932852ce7a23",
     "AIOKafkaConsumerThread._create_worker_consumer": "c2701bfc3e6f",
+    "AIOKafkaConsumerThread._fetch_records": "39a2c6c79fc1",
     "AIOKafkaConsumerThread.on_start": "38b4e8bd1e10",
     "AIOKafkaProducer.begin_transaction": "f5128199fc27",
     "AIOKafkaProducer.commit_transaction": "c7f9677c8941",
@@ -71,6 +75,7 @@ FINGERPRINTS: dict[str, str] = {
     "Consumer.perform_seek": "0e8c130ff4b0",
     "ConsumerRebalanceListener": "f3d04f29dfb3",
     "FetchResult": "d7db13f06de8",
+    "Fetcher.fetched_records": "be4348896b9b",
     "GroupCoordinator.check_errors": "ba6ca51ad348",
     "PartitionRecords": "94aa0da0dbec",
     "Producer._settings_auth": "6d47a0b8599c",
@@ -83,6 +88,7 @@ FINGERPRINTS: dict[str, str] = {
     "Recovery.on_rebalance": "aa4d997a1795",
     "Recovery.on_recovery_completed": "6ef567acf072",
     "Sender._find_coordinator": "33001a36bf6a",
+    "Service.wait_first": "feade6a31f8a",
     "TableManager._update_channels": "88e3941facc9",
     "TableManager.on_rebalance": "2d2c23a07bf5",
     "TableManager.on_start": "365dd25fbc0e",
