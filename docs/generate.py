@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that are made from the code: settings, metrics, commands.
+"""Writes the pages of docs/reference that are made from the code: settings, metrics, commands, JSON Schemas.
 
     python -m docs.generate     # or: make docs
 
@@ -12,6 +12,7 @@ from typing import Final
 
 import typer
 
+from schemas.jsonschema import documents
 from schemas.metrics import METRICS
 from schemas.settings import Settings, rows
 from stream.cli.main import COMMANDS, EXIT_CODES, load
@@ -87,3 +88,5 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for file_name, text in pages().items():
         (FOLDER / file_name).write_text(text, encoding="utf-8")
+    for file_name, text in documents().items():
+        (FOLDER / "schemas" / file_name).write_text(text, encoding="utf-8")

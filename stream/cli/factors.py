@@ -12,12 +12,12 @@ from rich.table import Table
 
 from processors.figures import Provenance
 from processors.pages import PageError
-from schemas.errors import SmartError, UsageError
-from schemas.factors import FactorRecord
-from schemas.scopes import ScopeError, parse
+from schemas.errors import SmartError
+from schemas.factors import NO_CURRENCY, FactorRecord
 from schemas.settings import Settings
-from serving.past import figures_at
+from serving.past import HORIZON_DAYS, figures_between
 from serving.store import StoreReader
+from stream.cli import asked
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -35,60 +35,48 @@ def factors(
     as_of: Annotated[
         str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
     ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(min=1, max=HORIZON_DAYS, help="Of so many dates up to the last one.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")] = False,
 ) -> None:
-    """Print the newest figures of a scope, for all periods, or those of a past date.
+    """Print the newest figures of a scope, for all periods, or those of a past date, or a trend over dates.
 
     Money is in minor units. Figures of nothing are absent, and a ratio without a denominator is '-'. Exit code 1 where
     there are no figures, 2 where the scope or the date is none.
     """
-    name, date = _scope_name(scope), _date(as_of)
+    name, date = asked.scope_name(scope), asked.date(as_of)
     settings = current_settings()
-    if window is not None and window not in settings.windows:
-        known = ", ".join(map(str, settings.windows))
-        raise UsageError(f"there are no figures of {window} days: SMART_WINDOWS has {known}")
-    records = asyncio.run(_records(settings, name, window, date))
+    asked.check_window(settings, window)
+    records = asyncio.run(_records(settings, name, window, date, last))
     if not records:
-        when = f" as of {as_of}" if as_of else ""
-        raise SmartError(f"there are no figures of {name}{when}; 'smart config' lists what figures are kept of")
+        raise asked.nothing_of(name, f" as of {as_of}" if as_of else "")
     if as_json:
         for record in records:
             typer.echo(record.encode())
         return
     console = Console()
-    for table in tables(records):
+    for table in tables(records) if last is None else trends(records):
         console.print(table)
 
 
-def _scope_name(text: str) -> str:
-    try:
-        return parse(text).name
-    except ScopeError as error:
-        raise UsageError(str(error)) from error
-
-
-def _date(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date such as 2026-11-11") from None
-
-
-async def _records(settings: Settings, scope: str, window: int | None, date: dt.date | None) -> list[FactorRecord]:
-    """What was asked for; the newest records answer for their own date, pages for an earlier one."""
+async def _records(
+    settings: Settings, scope: str, window: int | None, date: dt.date | None, last: int | None
+) -> list[FactorRecord]:
+    """What was asked for; the newest records answer for their own date, pages for others."""
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
         newest = await reader.newest(scope)
-        if date is None or not newest:
+        if (date is None and last is None) or not newest:
             return [record for record in newest if window in (None, record.window_days)]
         latest = max(newest, key=lambda record: record.as_of)
-        if date.isoformat() > latest.as_of:
-            raise SmartError(f"the figures of {scope} reach up to {latest.as_of}; {date} has not come for it")
-        pages = {int(number): page for number, page in (await reader.pages(scope)).items()}
+        date = date or dt.date.fromisoformat(latest.as_of)
+        asked.check_has_come(scope, date, latest)
+        pages = await asked.pages_of(reader, scope)
     provenance = Provenance(latest.history_from, latest.complete_through, latest.computed_at)
     try:
-        past = figures_at(scope, pages, settings.windows, date, provenance)
+        first = date - dt.timedelta(days=(last or 1) - 1)
+        past = figures_between(scope, pages, settings.windows, first, date, provenance)
     except PageError as error:
         raise SmartError(f"the pages of {scope} cannot be read: {error}") from error
     return [record for record in past if window in (None, record.window_days)]
@@ -135,9 +123,29 @@ def tables(records: Sequence[FactorRecord]) -> list[Table]:
     return [_table(list(group)) for _, group in groupby(by_currency, key=lambda record: record.currency)]
 
 
+def trends(records: Sequence[FactorRecord]) -> list[Table]:
+    """A table for each currency and period: a row for each date, oldest first."""
+    by_kind = sorted(records, key=lambda record: (record.currency, record.window_days, record.as_of))
+    return [_trend(list(group)) for _, group in groupby(by_kind, key=lambda r: (r.currency, r.window_days))]
+
+
+def _trend(records: Sequence[FactorRecord]) -> Table:
+    first = records[0]
+    money = f", money in minor units of {first.currency}" if first.currency != NO_CURRENCY else ""
+    title = f"{first.scope}, {first.window_days} d{money}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("to", no_wrap=True)
+    rows = [row for row in ROWS if not row[0].startswith(" ")]
+    for name, _ in rows:
+        table.add_column(name.split("  ")[0], justify="right", no_wrap=True)
+    for record in records:
+        table.add_row(record.as_of, *(cell(record) for _, cell in rows))
+    return table
+
+
 def _table(records: Sequence[FactorRecord]) -> Table:
     first = records[0]
-    title = f"{first.scope}, money in minor units of {first.currency}" if first.currency != "-" else first.scope
+    title = f"{first.scope}, money in minor units of {first.currency}" if first.currency != NO_CURRENCY else first.scope
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for record in records:

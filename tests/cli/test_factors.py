@@ -81,6 +81,17 @@ def test_a_past_date_comes_from_the_pages(smart):
     assert [(row["window_days"], row["s"], row["gmv_minor"]) for row in found] == [(1, 5, 10), (7, 5, 10)]
 
 
+def test_a_trend_has_every_date_up_to_the_last(smart):
+    found = rows(smart("market", "--json", "--window", "7", "--as-of", day(3).isoformat(), "--last", "3"))
+    assert [(row["as_of"], row["s"], row["gmv_minor"]) for row in found] == [
+        (day(1).isoformat(), 5, 0), (day(2).isoformat(), 5, 10), (day(3).isoformat(), 5, 10),
+    ]  # fmt: skip
+    told = smart("market", "--window", "7", "--last", "3")
+    assert told.exit_code == 0
+    assert "market, 7 d, money in minor units of CNY" in told.stdout
+    assert [line.split()[0] for line in told.stdout.splitlines()[2:5]] == [day(n).isoformat() for n in (10, 11, 12)]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

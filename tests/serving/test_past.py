@@ -9,7 +9,7 @@ from processors.calendar import day_of
 from processors.counters import N_COUNTS, N_MONEY, PAGE_DAYS
 from processors.figures import Provenance
 from processors.pages import PageError, encode_lanes, page_of
-from serving.past import figures_at
+from serving.past import figures_between
 
 WINDOWS = (1, 7)
 DATE = dt.date(2026, 11, 11)
@@ -36,7 +36,7 @@ def pages(counts, money):
 
 
 def at(date, counts, money):
-    return figures_at("market", pages(counts, money), WINDOWS, date, Provenance("2026-01-01"))
+    return figures_between("market", pages(counts, money), WINDOWS, date, date, Provenance("2026-01-01"))
 
 
 def day(offset):
@@ -67,12 +67,12 @@ def test_before_anything_has_happened_there_are_no_figures(offset):
 
 
 def test_no_pages_are_no_figures():
-    assert figures_at("market", {}, WINDOWS, DATE, Provenance()) == []
+    assert figures_between("market", {}, WINDOWS, DATE, DATE, Provenance()) == []
 
 
 def test_pages_of_other_windows_are_not_read_as_ours():
     with pytest.raises(PageError, match="SMART_WINDOWS"):
-        figures_at("market", pages({1: 5}, {}), (1, 7, 30), DATE, Provenance())
+        figures_between("market", pages({1: 5}, {}), (1, 7, 30), DATE, DATE, Provenance())
 
 
 def test_a_currency_is_the_scopes_while_a_line_of_it_counts_at_any_date():

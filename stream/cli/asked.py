@@ -1,0 +1,50 @@
+"""What people ask figures by: a scope, a date, a period; and what the serving store has of it."""
+
+import datetime as dt
+
+from schemas.errors import SmartError, UsageError
+from schemas.factors import FactorRecord
+from schemas.scopes import ScopeError, parse
+from schemas.settings import Settings
+from serving.store import StoreReader
+
+
+def scope_name(text: str) -> str:
+    """The one name of the scope that a text means. Raises UsageError."""
+    try:
+        return parse(text).name
+    except ScopeError as error:
+        raise UsageError(str(error)) from error
+
+
+def date(text: str | None) -> dt.date | None:
+    """The date that a text means, if there is one. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date such as 2026-11-11") from None
+
+
+def check_window(settings: Settings, window: int | None) -> None:
+    """Raise UsageError for a period of which no figures are kept."""
+    if window is not None and window not in settings.windows:
+        known = ", ".join(map(str, settings.windows))
+        raise UsageError(f"there are no figures of {window} days: SMART_WINDOWS has {known}")
+
+
+def check_has_come(scope: str, date: dt.date, latest: FactorRecord) -> None:
+    """Raise SmartError for a date after that of the newest figures."""
+    if date.isoformat() > latest.as_of:
+        raise SmartError(f"the figures of {scope} reach up to {latest.as_of}; {date} has not come for it")
+
+
+def nothing_of(scope: str, when: str = "") -> SmartError:
+    """The error for a scope without figures."""
+    return SmartError(f"there are no figures of {scope}{when}; 'smart config' lists what figures are kept of")
+
+
+async def pages_of(reader: StoreReader, scope: str) -> dict[int, bytes]:
+    """The scope's total pages by number."""
+    return {int(number): page for number, page in (await reader.pages(scope)).items()}

@@ -1,0 +1,107 @@
+"""`smart growth`: how the GMV of a scope has changed, and what S, M and ART have each contributed."""
+
+import asyncio
+import datetime as dt
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from processors.pages import PageError
+from schemas.errors import SmartError, UsageError
+from schemas.growth import GrowthRecord
+from schemas.settings import Settings
+from serving.growth import growth_at
+from serving.store import StoreReader
+from stream.cli import asked
+from stream.cli.environment import current_settings
+
+app = typer.Typer(add_completion=False)
+
+YEAR_DAYS: Final = 365
+NAMES: Final = {"s": "S  audience", "m": "M  penetration", "art": "ART  spend per buyer"}
+
+
+@app.command()
+def growth(
+    scope: Annotated[str, typer.Argument(help="Such as market, shop=s1 or 'shop=s1|category=c1'.")],
+    *,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Only this period, in days. Default: all.", show_default=False)
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="The periods to compare with: 'previous', 'year', or their last date.")
+    ] = "previous",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")] = False,
+) -> None:
+    """Say how the GMV of a scope has changed between two periods, and what S, M and ART have each contributed.
+
+    The contributions add up to the change, by class of customer too. 'previous' are the days just before each period,
+    'year' the same dates 365 days earlier. Exit code 1 where there is no money, 2 where the scope or a date is none.
+    """
+    name, date = asked.scope_name(scope), asked.date(as_of)
+    settings = current_settings()
+    asked.check_window(settings, window)
+    records = asyncio.run(_records(settings, name, date, against))
+    records = [record for record in records if window in (None, record.window_days)]
+    if not records:
+        raise SmartError(f"no money was spent in {name} in these periods")
+    console = Console()
+    for record in records:
+        if as_json:
+            typer.echo(record.encode())
+        else:
+            console.print(_table(record))
+
+
+async def _records(settings: Settings, scope: str, date: dt.date | None, against: str) -> list[GrowthRecord]:
+    async with StoreReader(settings.redis_url.get_secret_value()) as reader:
+        newest = await reader.newest(scope)
+        if not newest:
+            raise asked.nothing_of(scope)
+        latest = max(newest, key=lambda record: record.as_of)
+        date = date or dt.date.fromisoformat(latest.as_of)
+        asked.check_has_come(scope, date, latest)
+        pages = await asked.pages_of(reader, scope)
+    try:
+        return growth_at(scope, pages, settings.windows, date, _other_date(date, against))
+    except PageError as error:
+        raise SmartError(f"the pages of {scope} cannot be read: {error}") from error
+
+
+def _other_date(date: dt.date, against: str) -> dt.date | None:
+    """Last date of the periods to compare with; None: those just before."""
+    if against == "previous":
+        return None
+    other = date - dt.timedelta(days=YEAR_DAYS) if against == "year" else asked.date(against)
+    if other is None or other >= date:
+        raise UsageError(f"--against must be 'previous', 'year' or a date before {date}, not {against!r}")
+    return other
+
+
+def _table(record: GrowthRecord) -> Table:
+    title = (
+        f"{record.scope}, {record.window_days} d to {record.as_of} against {record.against}, "
+        f"in minor units of {record.currency}"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for name in ("all", "new", "existing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for factor, name in NAMES.items():
+        parts = (getattr(record, f"{factor}{of}_part_minor") for of in ("", "_new", "_existing"))
+        table.add_row(name, *(f"{part:+,}" for part in parts))
+    table.add_row("ΔGMV", f"{record.gmv_change_minor:+,}", style="bold")
+    table.add_row("GMV before, after", f"{record.gmv_before_minor:,}", f"{record.gmv_minor:,}")
+    table.caption_justify = "left"
+    best = record.recommended
+    if best is not None:
+        table.caption = (
+            f"{NAMES[best.factor]} has contributed most from {best.first} to {best.last}: {best.part_minor:+,} of "
+            f"{best.gmv_change_minor:+,} in {best.periods} periods"
+        )
+    return table
