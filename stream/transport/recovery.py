@@ -6,8 +6,8 @@ it again with the new assignment. Order matters:
 
 1. the producers of the gained partitions start: their former owner can commit nothing more, its open transaction is
 aborted; 2. only then is the end of the changelog asked for, so nothing can be added behind it; 3. the changelog is
-read (`read_committed`) into the tables' stores; 4. only then are the committed source offsets asked for: they cannot
-exceed what the changelog holds.
+read (`read_committed`) into the tables' stores; 4. only then are the sources sought to where the recovered state goes
+on.
 """
 
 import asyncio

@@ -1,10 +1,6 @@
 """The running stack gives the same figures as the backtest, and `smart verify` finds no difference."""
 
-import gzip
-
-import pytest
-
-from tests.running import DATA, System, assert_shows_the_backtest, question_for, values_of
+from tests.running import System, assert_shows_the_backtest, question_for
 from tests.streams import ALL_WORDS, ZONES, delivered, seeded_stream
 
 HORIZON_DAYS = 40
@@ -30,27 +26,3 @@ def test_made_up_shops_in_all_zones_and_scopes(tmp_path):
         assert (sampled["source"], sampled["dates"]) == ("events", 40)
         compared = assert_shows_the_backtest(system.live(), values, question_for(ALL_WORDS, ZONES), HORIZON_DAYS)
         assert compared > 5_000
-
-
-@pytest.mark.parametrize(
-    ("file_name", "format_name", "rows"),
-    [
-        ("taobao_ub_full_users_merged_timesorted.csv.gz", "taobao", 40_000),
-        ("online_retail_ii_2009_2010.csv.gz", "online-retail", 40_000),
-    ],
-)
-def test_real_data(tmp_path, file_name, format_name, rows):
-    path = DATA / file_name
-    if not path.exists():
-        pytest.skip(f"the real data set {file_name} is not beside this repository")
-    file = tmp_path / "rows.csv.gz"
-    with gzip.open(path, "rb") as whole, gzip.open(file, "wb", compresslevel=1) as some:
-        some.writelines(line for n, line in enumerate(whole) if n < rows)
-    values = values_of(file, format_name)
-    with System(tmp_path / "stack") as system:
-        system.add_workers(2)
-        system.smart("replay", file, "--format", format_name, "--speed", "max")
-        summary = system.verify()
-        assert summary["accepted"] + summary["refused"] == system.produced() == len(values)
-        assert summary["refused"] == 0
-        assert assert_shows_the_backtest(system.live(), values, question_for()) >= 40
