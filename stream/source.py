@@ -235,7 +235,7 @@ class SourcePartition:
         """Everything that changed since the last call.
 
         today: the latest day number of any zone; pages are published up to the day after, so that a new date finds
-        them. heartbeat_ms: report at least so often though nothing changed; None: only changes are reported.
+        them. heartbeat_ms: report so often, and not more often; None: every change is reported, and nothing else.
         """
         changes = Changes()
         if today > self.partition.today:
@@ -253,8 +253,13 @@ class SourcePartition:
             changes.dead_letters, self._dead_letters = self._dead_letters, []
         report = self._new_report(at_ms, caught_up=caught_up)
         last = self._report
-        due = heartbeat_ms is not None and (last is None or at_ms - last.at_ms >= heartbeat_ms)
-        if due or last is None or msgspec.structs.replace(report, at_ms=last.at_ms) != last:
+        if last is None:
+            is_due = True
+        elif heartbeat_ms is not None:
+            is_due = at_ms - last.at_ms >= heartbeat_ms
+        else:
+            is_due = msgspec.structs.replace(report, at_ms=last.at_ms) != last
+        if is_due:
             self._report = changes.report = report
         self._is_changed = False
         return changes

@@ -31,7 +31,7 @@ from stream.metrics import Metrics
 _BATCH_FIELDS: Final = 1_000
 _TIMEOUT_S: Final = 5.0
 _BACK_OFF_S_MAX: Final = 5.0
-_PAUSE_S: Final = 0.05
+_PAUSE_S: Final = 0.1
 """Between two writes: the transactions of a round commit shortly after one another."""
 _CHECK_S: Final = 5.0
 """With nothing to write, this often the store is asked whether it still bears our marks."""
@@ -171,7 +171,7 @@ class StoreWriter:
                     with attempt:
                         await self._write_some()
                 self._metrics.set(STORE_PENDING, self.pending)
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_PAUSE_S if self.pending < _BATCH_FIELDS else 0)
                 if not any(owned.notes for owned in self._owned.values()):
                     self._has_notes.clear()
                     self._is_idle.set()
