@@ -115,7 +115,7 @@ class Timeline:
         rows, tick = rows[order], tick[order]
         first = int(np.searchsorted(tick, 0))
         values, starts = np.unique(tick[first:], return_index=True)
-        ends = np.append(starts[1:], len(tick) - first)
+        ends = np.append(starts, len(tick) - first)[1:]  # none where nothing arrives from now on
         for value, start, end in zip(values.tolist(), starts.tolist(), ends.tolist(), strict=True):
             # A copy: a slice would keep its whole batch alive until the last refund in it has come.
             self._waiting[value].append(rows[first + start : first + end].copy())

@@ -23,7 +23,8 @@ def smart(*words, **settings):
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     file = tmp_path_factory.mktemp("simulated") / "events.jsonl"
-    assert smart("simulate", "--output", file, "--duration", 2, "--speed", 3600, "--rate", 500).returncode == 0
+    words = ("--duration", 2, "--speed", 3600, "--rate", 500, "--start", "2026-11-10T12:00")  # at night few come
+    assert smart("simulate", "--output", file, *words).returncode == 0
     return file
 
 

@@ -39,6 +39,11 @@ def test_no_event_comes_before_it_has_happened():
     assert all((rows["event_ms"] < rows["arrive_ms"]).all() for rows in played(SCENARIO, 20))
 
 
+def test_a_tick_in_which_nothing_begins_is_empty():
+    quiet = replace(SCENARIO, events_per_second=1e-6)
+    assert [len(rows) for rows in played(quiet, 3)] == [0, 0, 0]
+
+
 def test_the_rate_holds_from_the_first_second():
     counts = [len(rows) for rows in played(SCENARIO, 30)]
     assert 350 < np.mean(counts[:5]) < 600
