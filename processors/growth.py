@@ -59,8 +59,11 @@ def decompose(before: Levels, after: Levels) -> Parts:
     change = high[..., 2] - low[..., 2]
     parts = np.zeros(np.broadcast_shapes(low.shape, high.shape))
     both = (low[..., 2] > 0) & (high[..., 2] > 0)
+    # Of the larger over the smaller one, whichever that is: near -1 log1p loses its digits, and the way back differs.
+    smaller = np.minimum(low, high)
     growth = np.zeros_like(parts)
-    np.log1p((high - low) / np.where(low > 0, low, 1), out=growth, where=both[..., None])
+    np.log1p(np.abs(high - low) / np.where(smaller > 0, smaller, 1), out=growth, where=both[..., None])
+    growth *= np.sign(high - low)
     mean = np.where(growth[..., 2] == 0, high[..., 2], 0)
     np.divide(change, growth[..., 2], out=mean, where=growth[..., 2] != 0)
     chained = np.diff(growth, axis=-1, prepend=0)  # ln S, ln M = ln B - ln S, ln ART = ln GMV - ln B
