@@ -14,7 +14,7 @@ between the seek and the end of the takeover would have moved the position, and 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from mode.services import WaitResults
 from mode.utils.futures import notify
 
 from stream.transport.chunk import Chunk
+from stream.transport.committer import Records
 from stream.transport.eager import Finished, begin
 from stream.transport.exits import ExitCode, die
 from stream.transport.offsets import Delivery, OffsetBook
@@ -313,24 +314,26 @@ class ChunkConsumer(driver.Consumer):
     async def _publish(self, partition: int) -> None:
         committer = self.app.committer
         async with self._turns[partition]:
-            try:
-                records = await committer.collect(partition)
-            except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
-                die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
-            if await self.app.producer.transactions.send(partition, records):
-                await committer.committed(partition)
+            await self._transact(partition, committer.collect, committer.committed)
 
     async def _publish_early(self, partition: int) -> None:
         committer = self.app.committer
         async with self._turns[partition]:
-            if not self._is_publishing or partition not in self.ownership.live:
-                return
-            try:
-                records = await committer.collect_early(partition)
-            except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
-                die(ExitCode.SOFTWARE, f"collect_early of partition {partition} raised", error)
-            if await self.app.producer.transactions.send(partition, records):
-                await committer.committed_early(partition)
+            if self._is_publishing and partition in self.ownership.live:
+                await self._transact(partition, committer.collect_early, committer.committed_early)
+
+    async def _transact(
+        self,
+        partition: int,
+        collect: Callable[[int], Awaitable[Records]],
+        committed: Callable[[int], Awaitable[None]],
+    ) -> None:
+        try:
+            records = await collect(partition)
+        except Exception as error:  # noqa: BLE001  # what was taken for this transaction is lost
+            die(ExitCode.SOFTWARE, f"collect of partition {partition} raised", error)
+        if await self.app.producer.transactions.send(partition, records):
+            await committed(partition)
 
     async def on_task_error(self, exc: BaseException) -> None:
         """An agent raised; the agent's own error handler ends the process."""
