@@ -10,20 +10,26 @@ from processors.figures import Provenance
 from processors.growth import CLASSES, FACTORS, Levels, contributions, levels, recommended
 from schemas.factors import NO_CURRENCY, FactorRecord
 from schemas.growth import GrowthRecord, Recommended
-from serving.past import HORIZON_DAYS, figures_between
+from serving.past import figures_between
 
 _NOTHING: Final[Levels] = np.zeros((len(CLASSES), 3), np.int64)
 
 
-def growth_at(
-    scope: str, pages: Mapping[int, bytes], windows: Sequence[int], date: dt.date, against: dt.date | None
+def growth_at(  # what is asked for
+    scope: str,
+    pages: Mapping[int, bytes],
+    windows: Sequence[int],
+    date: dt.date,
+    against: dt.date | None,
+    horizon_days: int,
 ) -> list[GrowthRecord]:
     """Growth of every window and currency of the scope, for the periods that end at `date`.
 
-    against: last date of the periods to compare with; None: the periods just before. Arguments and errors else as of
+    against: last date of the periods to compare with; None: the periods just before. horizon_days: so many dates back
+    is the factor looked for that is recommended. Arguments and errors else as of
     `serving.past.figures_between`.
     """
-    first = min(date - dt.timedelta(days=HORIZON_DAYS - 1), against or date)
+    first = min(date - dt.timedelta(days=horizon_days - 1), against or date)
     by_key: dict[tuple[int, str], dict[str, FactorRecord]] = {}
     for record in figures_between(scope, pages, windows, first, date, Provenance()):
         by_key.setdefault((record.window_days, record.currency), {})[record.as_of] = record

@@ -2,16 +2,12 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from processors.calendar import day_of
 from processors.counters import PAGE_DAYS, PAID_LINES
 from processors.figures import Provenance, records
 from processors.pages import currencies_of, total_series
 from schemas.factors import FactorRecord
-
-HORIZON_DAYS: Final = 731
-"""Of so many T, today's the last, are there figures."""
 
 
 def figures_between(  # what is asked for

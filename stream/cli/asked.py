@@ -1,12 +1,24 @@
 """What people ask figures by: a scope, a date, a period; and what the serving store has of it."""
 
 import datetime as dt
+from typing import Annotated
+
+import typer
 
 from schemas.errors import SmartError, UsageError
 from schemas.factors import FactorRecord
 from schemas.scopes import ScopeError, parse
 from schemas.settings import Settings
 from serving.store import StoreReader
+
+ScopeArgument = Annotated[str, typer.Argument(help="Such as market, shop=s1 or 'shop=s1|category=c1'.")]
+WindowOption = Annotated[
+    int | None, typer.Option(min=1, help="Only this period, in days. Default: all.", show_default=False)
+]
+AsOfOption = Annotated[
+    str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")]
 
 
 def scope_name(text: str) -> str:

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from processors.figures import Provenance
 from processors.pages import PageError
-from schemas.errors import SmartError
+from schemas.errors import SmartError, UsageError
 from schemas.factors import NO_CURRENCY, FactorRecord
 from schemas.settings import Settings
-from serving.past import HORIZON_DAYS, figures_between
+from serving.past import figures_between
 from serving.store import StoreReader
 from stream.cli import asked
 from stream.cli.environment import current_settings
@@ -27,19 +27,15 @@ Cell = Callable[[FactorRecord], str]
 
 @app.command()
 def factors(
-    scope: Annotated[str, typer.Argument(help="Such as market, shop=s1 or 'shop=s1|category=c1'.")],
+    scope: asked.ScopeArgument,
     *,
-    window: Annotated[
-        int | None, typer.Option(min=1, help="Only this period, in days. Default: all.", show_default=False)
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
-    ] = None,
+    window: asked.WindowOption = None,
+    as_of: asked.AsOfOption = None,
     last: Annotated[
         int | None,
-        typer.Option(min=1, max=HORIZON_DAYS, help="Of so many dates up to the last one.", show_default=False),
+        typer.Option(min=1, help="Of so many dates up to the last one.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")] = False,
+    as_json: asked.JsonOption = False,
 ) -> None:
     """Print the newest figures of a scope, for all periods, or those of a past date, or a trend over dates.
 
@@ -49,6 +45,8 @@ def factors(
     name, date = asked.scope_name(scope), asked.date(as_of)
     settings = current_settings()
     asked.check_window(settings, window)
+    if last is not None and last > settings.horizon_days:
+        raise UsageError(f"figures reach {settings.horizon_days} dates back (SMART_HORIZON_DAYS), not {last}")
     records = asyncio.run(_records(settings, name, window, date, last))
     if not records:
         raise asked.nothing_of(name, f" as of {as_of}" if as_of else "")

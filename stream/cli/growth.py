@@ -25,18 +25,14 @@ NAMES: Final = {"s": "S  audience", "m": "M  penetration", "art": "ART  spend pe
 
 @app.command()
 def growth(
-    scope: Annotated[str, typer.Argument(help="Such as market, shop=s1 or 'shop=s1|category=c1'.")],
+    scope: asked.ScopeArgument,
     *,
-    window: Annotated[
-        int | None, typer.Option(min=1, help="Only this period, in days. Default: all.", show_default=False)
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
-    ] = None,
+    window: asked.WindowOption = None,
+    as_of: asked.AsOfOption = None,
     against: Annotated[
         str, typer.Option(help="The periods to compare with: 'previous', 'year', or their last date.")
     ] = "previous",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")] = False,
+    as_json: asked.JsonOption = False,
 ) -> None:
     """Say how the GMV of a scope has changed between two periods, and what S, M and ART have each contributed.
 
@@ -68,7 +64,8 @@ async def _records(settings: Settings, scope: str, date: dt.date | None, against
         asked.check_has_come(scope, date, latest)
         pages = await asked.pages_of(reader, scope)
     try:
-        return growth_at(scope, pages, settings.windows, date, _other_date(date, against))
+        other = _other_date(date, against)
+        return growth_at(scope, pages, settings.windows, date, other, settings.horizon_days)
     except PageError as error:
         raise SmartError(f"the pages of {scope} cannot be read: {error}") from error
 

@@ -1,7 +1,6 @@
 """`smart factors` prints what the workers have published, and says so where there is nothing."""
 
 import json
-import os
 
 import pytest
 from redis import Redis
@@ -39,13 +38,7 @@ def valkey(tmp_path_factory):
 
 
 @pytest.fixture
-def smart(valkey, monkeypatch, tmp_path):
-    for name in [name for name in os.environ if name.startswith("SMART_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SMART_REDIS_URL", valkey.url)
-    monkeypatch.setenv("SMART_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SMART_WINDOWS", "1,7")
-    monkeypatch.setenv("COLUMNS", "120")
+def smart(reads_the_store):
     return lambda *words: CliRunner().invoke(app, ["factors", *words])
 
 
@@ -100,6 +93,7 @@ def test_a_trend_has_every_date_up_to_the_last(smart):
         (("market", "--as-of", "2099-01-01"), 1, f"reach up to {TODAY}"),
         (("market", "--as-of", "soon"), 2, "'soon' is no date"),
         (("market", "--window", "30"), 2, "SMART_WINDOWS has 1, 7"),
+        (("market", "--last", "9999"), 2, "figures reach 731 dates back"),
         (("everything",), 2, "names no scope"),
     ],
 )

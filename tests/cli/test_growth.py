@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ LAST = dt.date(2026, 11, 11)
 N_PAGES = 3
 FIRST_PAGE = page_of(day_of(LAST)) - N_PAGES + 1
 WINDOWS = 2  # of 1 and 7 days: the figures below are the same for both
-S, S_EXISTING, B, B_EXISTING = range(4)
 
 
 def total_pages(values):
@@ -66,13 +64,7 @@ def valkey(tmp_path_factory):
 
 
 @pytest.fixture
-def smart(valkey, monkeypatch, tmp_path):
-    for name in [name for name in os.environ if name.startswith("SMART_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SMART_REDIS_URL", valkey.url)
-    monkeypatch.setenv("SMART_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SMART_WINDOWS", "1,7")
-    monkeypatch.setenv("COLUMNS", "140")
+def smart(reads_the_store):
     return lambda *words: CliRunner().invoke(app, ["growth", *words])
 
 
