@@ -27,6 +27,7 @@ class Code(StrEnum):
     BAD_CHANNEL = "bad_channel"
     UNKNOWN_ACTION = "unknown_action"
     UNKNOWN_TOUCH = "unknown_touch"
+    UNKNOWN_VALUE = "unknown_value"
     KEY_MISMATCH = "key_mismatch"
     WRONG_PARTITION = "wrong_partition"
     TIME_AHEAD = "time_ahead"
@@ -49,6 +50,7 @@ EXPLANATIONS: Final[dict[Code, str]] = {
     Code.BAD_CHANNEL: "a channel is level1 or level1/level2, each of a-z, 0-9 and _",
     Code.UNKNOWN_ACTION: "the action is not on the list",
     Code.UNKNOWN_TOUCH: "the kind of touch is not on the list",
+    Code.UNKNOWN_VALUE: "the value is not on the list of its field",
     Code.KEY_MISMATCH: "the record's key is not its user_id",
     Code.WRONG_PARTITION: "the record lies in another partition than its key belongs to",
     Code.TIME_AHEAD: "the event time is more than 5 minutes after the record was appended",

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.decode.columns import N_SPANS, Decoded
+from processors.decode.fields import RefusedError
 from processors.decode.lexical import PADDING
 from processors.decode.murmur import CRC32, MURMUR2, PARTITIONERS, crc32_table
-from processors.decode.reference import EventRow, Place, RefusedError, decode_record
+from processors.decode.reference import EventRow, Place, decode_record
 from processors.decode.scanner import BY_CRC32, BY_MURMUR2, N_FIELDS, UNPLACED, scan
 from processors.decode.words import CURRENCIES, LIMITS, SPAN_FIELD_INDEX, WORDS
 from schemas.event import LINE_ID_DEFAULT, RECORD_BYTES_MAX

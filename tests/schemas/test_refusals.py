@@ -13,7 +13,8 @@ def headers(refusal=Refusal(0, Code.BAD_ID, "shop_id"), **options):  # noqa: B00
 
 def test_the_codes_are_the_closed_list_of_the_contract():
     words = """not_json too_large missing_field bad_type bad_id bad_time bad_number bad_currency bad_channel
-        unknown_action unknown_touch key_mismatch wrong_partition time_ahead time_too_old refund_unmatched"""
+        unknown_action unknown_touch unknown_value key_mismatch wrong_partition time_ahead time_too_old
+        refund_unmatched"""
     assert [code.value for code in Code] == words.split()
     assert set(EXPLANATIONS) == set(Code)
 

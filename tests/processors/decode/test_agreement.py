@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.decode import Decoded, decode
+from processors.decode.fields import RefusedError
 from processors.decode.murmur import partition_of
-from processors.decode.reference import Place, RefusedError, decode_record
+from processors.decode.reference import Place, decode_record
 from schemas.event import ACTIONS, FIELDS, TOUCHES
 
 PARTITIONS = 3
