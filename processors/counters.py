@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from processors.kernels import inlined, kernel
 from processors.names import mixed
 from processors.pool import grown, reserve
+from schemas.profile import MASKS, SHIFTS
 
 S, S_EXISTING, B, B_EXISTING, ITEMS, BUYER_DAYS = range(6)
 GMV, GMV_EXISTING, PAID_LINES = range(3)
@@ -31,11 +32,19 @@ BASE_PAGE = -1
 # Kinds of scopes that the ledger alone decides. A row's key is kind | shop | value.
 SHOP, SHOP_CATEGORY, SHOP_ITEM, SHOP_BRAND, SHOP_CHANNEL_1, SHOP_CHANNEL_2, BRAND, MARKET, MARKET_CATEGORY = range(9)
 N_KINDS = 9
+# Kinds that the profile of the user decides, in the order of `schemas.profile.ATTRIBUTES`; the value is its number.
+SHOP_GROUP, SHOP_POWER, SHOP_AGE, SHOP_GENDER = range(N_KINDS, N_KINDS + 4)
+N_ATTRIBUTES = 4
+_SHIFTS, _MASKS = SHIFTS, MASKS
+_SLOTS = (0, 32, 40, 48)
+"""First slot of each attribute in `Rows.crossed`."""
+_N_SLOTS = 52
 KIND_SHIFT, KEY_SHOP_SHIFT = 56, 32
 KEY_VALUE_MASK = 0xFFFFFFFF
+_SHOP_MASK = (1 << KIND_SHIFT - KEY_SHOP_SHIFT) - 1
 
 _FLOOR, _ROWS, _TOP, _DIRTY = range(4)
-_FREE_COUNTS, _FREE_MONEY = 4, 5
+_FREE_COUNTS, _FREE_MONEY, _ATTRIBUTES = 4, 5, 6
 _UNIT = 8  # words: a page's address counts cache lines, so that it fits 32 bits
 
 
@@ -50,6 +59,8 @@ class Rows(NamedTuple):
     """[rows] a money row's counts row; a counts row is its own."""
     next_money: NDArray[np.int32]
     """[rows] the next money row of the same scope, 0 at the end."""
+    crossed: NDArray[np.int32]
+    """[rows, attribute values] of a shop's row: its row crossed with a value of a profile; 0 = not made yet."""
 
 
 class Counters(NamedTuple):
@@ -67,23 +78,28 @@ class Counters(NamedTuple):
     dirty_pages: NDArray[np.int64]
     """row << 32 | page number, each once."""
     control: NDArray[np.int64]
-    """Floor day, number of rows, first unused word, number of dirty pages, heads of the two free lists."""
+    """Floor day, number of rows, first unused word, number of dirty pages, heads of the two free lists, kept attributes
+    of profiles (a bit each)."""
     windows: NDArray[np.int64]
 
 
-def new_counters(windows: tuple[int, ...], floor_day: int, ring_days: int, max_rows: int, max_words: int) -> Counters:
+def new_counters(
+    windows: tuple[int, ...], floor_day: int, ring_days: int, max_rows: int, max_words: int, attributes: int
+) -> Counters:
     """No rows yet. Pages cover [floor, floor + ring_days); ring_days is a power of two. Bounds reserve address space
-    only.
+    only. attributes: a bit for each attribute of profiles that shops are crossed with.
     """
     slots = ring_days >> PAGE_SHIFT
     control = np.zeros(8, np.int64)
     control[_FLOOR] = floor_day & ~(PAGE_DAYS - 1)
     control[_ROWS], control[_TOP] = 1, _UNIT  # row 0 and address 0 mean "none"
+    control[_ATTRIBUTES] = attributes
     rows = Rows(
         np.zeros(64, np.int64),
         reserve((max_rows,), np.int64),
         reserve((max_rows,), np.int32),
         reserve((max_rows,), np.int32),
+        reserve((max_rows, _N_SLOTS), np.int32),
     )
     return Counters(
         rows,
@@ -199,44 +215,101 @@ def emit(ops: NDArray[np.int64], n: int, row: int, cell: int, first: int, last: 
         ops[n, 2] = first
         ops[n, 3] = last
         ops[n, 4] = v
+        ops[n, 5] = 0
         n += 1
     return n
 
 
+@inlined
+def mark(ops: NDArray[np.int64], first: int, end: int, profile: int) -> None:
+    """Operations first … end - 1, of a shop's own rows, hold for the rows crossed with this profile as well."""
+    for i in range(first, end):
+        ops[i, 5] = profile + 1
+
+
 @kernel
-def apply_operations(c: Counters, ops: NDArray[np.int64], n: int) -> None:
-    """Carry out n noted operations: two additions each, into pages that are made on first use."""
-    words, table, dirty, dirty_pages, control, base = c.words, c.table, c.dirty, c.dirty_pages, c.control, c.base
-    parents = c.rows.parent
+def crossed_row(rows: Rows, control: NDArray[np.int64], row: int, attribute: int, profile: int) -> int:
+    """The row of a shop's row (counts or money) crossed with one attribute of a profile, made on first use."""
+    value = (profile >> _SHIFTS[attribute]) & _MASKS[attribute]
+    slot = _SLOTS[attribute] + value
+    if rows.crossed[row, slot] == 0:
+        scope = np.int64(rows.parent[row])
+        counts = np.int64(rows.crossed[scope, slot])
+        if counts == 0:
+            shop = (rows.key[scope] >> KEY_SHOP_SHIFT) & _SHOP_MASK
+            counts = scope_row(rows, control, scope_key(SHOP_GROUP + attribute, shop, value))
+            rows.crossed[scope, slot] = counts
+        if scope != row:
+            rows.crossed[row, slot] = money_row(rows, control, counts, rows.key[row])
+    return np.int64(rows.crossed[row, slot])
+
+
+@inlined
+def add_range(c: Counters, row: int, cell: int, first: int, last: int, v: int) -> None:
+    """A row's cell += v for every T in first … last: two additions, into pages that are made on first use."""
+    table, control = c.table, c.control
     windows = len(c.windows)
     floor = control[_FLOOR]
     ring = np.int64(table.shape[1] - 1)
+    scope = np.int64(c.rows.parent[row])
+    counters = np.int64(N_COUNTS if scope == row else N_MONEY)
+    for end in range(2):
+        t = first if end == 0 else last + 1
+        v = v if end == 0 else -v
+        if t < floor:
+            # The slot before the floor's holds no page, since facts reach no further: it stands for the base.
+            page = np.int64(BASE_PAGE)
+            slot = ((floor >> PAGE_SHIFT) - 1) & ring
+            c.base[row, cell] += v
+        else:
+            page = t >> PAGE_SHIFT
+            slot = page & ring
+            at = np.int64(table[row, slot]) * _UNIT
+            if at == 0:
+                at = _new_page(c.words, control, PAGE_DAYS * counters * windows, counters == N_COUNTS)
+                table[row, slot] = at // _UNIT
+            c.words[at + (t & (PAGE_DAYS - 1)) * counters * windows + cell] += v
+        if c.dirty[scope, slot] == 0:
+            c.dirty[scope, slot] = 1
+            c.dirty_pages[control[_DIRTY]] = (scope << 32) | (page & KEY_VALUE_MASK)
+            control[_DIRTY] += 1
+
+
+@kernel
+def apply_operations(c: Counters, ops: NDArray[np.int64], n: int) -> None:
+    """Carry out n noted operations, on the rows crossed with the user's profile too where they are marked."""
+    floor = c.control[_FLOOR]
+    attributes = c.control[_ATTRIBUTES]
     for i in range(n):
-        row = ops[i, 0]
+        first = ops[i, 2]
+        last = ops[i, 3]
+        if last + 1 < floor:
+            continue
+        add_range(c, ops[i, 0], ops[i, 1], first, last, ops[i, 4])
+        if ops[i, 5] == 0 or attributes == 0:
+            continue
+        for attribute in range(N_ATTRIBUTES):
+            if (attributes >> attribute) & 1:
+                row = crossed_row(c.rows, c.control, ops[i, 0], attribute, ops[i, 5] - 1)
+                add_range(c, row, ops[i, 1], first, last, ops[i, 4])
+
+
+@kernel
+def move_operations(c: Counters, ops: NDArray[np.int64], n: int, before: int, after: int) -> None:
+    """Take what n operations on a shop's own rows have added out of the rows crossed with one profile, and add it to
+    those of another, where the two differ.
+    """
+    floor = c.control[_FLOOR]
+    for i in range(n):
         if ops[i, 3] + 1 < floor:
             continue
-        scope = np.int64(parents[row])
-        counters = np.int64(N_COUNTS if scope == row else N_MONEY)
-        for end in range(2):
-            t = ops[i, 2] if end == 0 else ops[i, 3] + 1
-            v = ops[i, 4] if end == 0 else -ops[i, 4]
-            if t < floor:
-                # The slot before the floor's holds no page, since facts reach no further: it stands for the base.
-                page = np.int64(BASE_PAGE)
-                slot = ((floor >> PAGE_SHIFT) - 1) & ring
-                base[row, ops[i, 1]] += v
-            else:
-                page = t >> PAGE_SHIFT
-                slot = page & ring
-                at = np.int64(table[row, slot]) * _UNIT
-                if at == 0:
-                    at = _new_page(words, control, PAGE_DAYS * counters * windows, counters == N_COUNTS)
-                    table[row, slot] = at // _UNIT
-                words[at + (t & (PAGE_DAYS - 1)) * counters * windows + ops[i, 1]] += v
-            if dirty[scope, slot] == 0:
-                dirty[scope, slot] = 1
-                dirty_pages[control[_DIRTY]] = (scope << 32) | (page & KEY_VALUE_MASK)
-                control[_DIRTY] += 1
+        for attribute in range(N_ATTRIBUTES):
+            differs = ((before ^ after) >> _SHIFTS[attribute]) & _MASKS[attribute]
+            if (c.control[_ATTRIBUTES] >> attribute) & 1 and differs:
+                for side in range(2):
+                    row = crossed_row(c.rows, c.control, ops[i, 0], attribute, before if side == 0 else after)
+                    v = -ops[i, 4] if side == 0 else ops[i, 4]
+                    add_range(c, row, ops[i, 1], ops[i, 2], ops[i, 3], v)
 
 
 @kernel

@@ -25,12 +25,15 @@ from processors.counters import (
     N_KINDS,
     PAID_LINES,
     S_EXISTING,
+    SHOP,
     B,
     Counters,
     S,
     apply_operations,
     emit,
+    mark,
     money_row,
+    move_operations,
 )
 from processors.kernels import inlined, kernel
 from processors.ledger import (
@@ -74,11 +77,13 @@ class Scratch(NamedTuple):
     """[kinds] the previous active day of a scope."""
     after: NDArray[np.int64]
     ops: NDArray[np.int64]
-    """[room, 5] operations on counters that are still to be applied; far more room than one event can use."""
+    """[room, 6] operations on counters that are still to be applied; far more room than one event can use."""
     noted: NDArray[np.int64]
     """[kinds * windows] the operation on S that was noted last for a kind and window, or -1."""
     lines: NDArray[np.int64]
     """[2 * slots] identities of known lines, as a hash set: most purchases are new and need no search."""
+    profile: NDArray[np.int32]
+    """[users] code of the user's profile; 0 = nothing is known."""
 
 
 @kernel
@@ -225,15 +230,23 @@ def neighbours(
 
 
 @inlined
-def extend(scratch: Scratch, k: int, place: int, row: int, cell: int, first: int, last: int) -> int:
+def extend(scratch: Scratch, k: int, place: int, row: int, cell: int, first: int, last: int, marked: int) -> int:
     """Note "row's cell += 1 on first … last"; where that goes on from the operation noted last at `place`, it becomes
     longer: a user's days that are near each other cover one range. Returns the next k.
+
+    marked: what `mark` will write on it; operations of other profiles are not the same.
     """
     ops = scratch.ops
     before = scratch.noted[place]
     if first > last:
         return k
-    if before >= 0 and ops[before, 3] + 1 == first and ops[before, 0] == row and ops[before, 1] == cell:
+    if (
+        before >= 0
+        and ops[before, 3] + 1 == first
+        and ops[before, 0] == row
+        and ops[before, 1] == cell
+        and ops[before, 5] == marked
+    ):
         ops[before, 3] = last
         return k
     scratch.noted[place] = k
@@ -267,9 +280,12 @@ def count_active(
     fresh = neighbours(arena, facets, user, position, mask, forward, before, after)
     day = word0 >> DAY_SHIFT
     lines = arena.users[user, N_LISTS + LINES]
+    profile = np.int64(scratch.profile[user])
     kind = 0
     while fresh:
         if fresh & 1:
+            noted = k
+            marked = profile + 1 if kind == SHOP else np.int64(0)
             row = row_for(c.rows, c.control, facets, kind, word0, product)
             n = 0
             if lines > 0:
@@ -277,9 +293,12 @@ def count_active(
             for w in range(len(windows)):
                 first, last = newly_covered(day, before[kind], after[kind], windows[w])
                 if n == 0:
-                    k = extend(scratch, k, kind * len(windows) + w, row, S * len(windows) + w, first, last)
+                    place = kind * len(windows) + w
+                    k = extend(scratch, k, place, row, S * len(windows) + w, first, last, marked)
                 else:
                     k = split(scratch.ops, k, row, np.int64(S), w, windows, first, last, np.int64(1), scratch.day, n)
+            if kind == SHOP:
+                mark(scratch.ops, noted, k, profile)
         fresh >>= 1
         kind += 1
     return k
@@ -391,6 +410,7 @@ def count_line(
     for kind in range(N_KINDS):
         if not mask >> kind & 1:
             continue
+        noted = k
         row = row_for(c.rows, c.control, facets, kind, word0, product)
         money = money_row(c.rows, c.control, row, currency)
         n, other = purchase_days(arena, facets, user, upto, 1 << kind, word0, product, line, days)
@@ -421,46 +441,59 @@ def count_line(
                 first, last = existing_only_by(day, before, after, window)
                 if first <= last:
                     k = move_class(c, arena, facets, scratch, k, n, user, line, kind, row, w, first, last, sign)
+        if kind == SHOP:
+            mark(ops, noted, k, np.int64(scratch.profile[user]))
+    return k
+
+
+@inlined
+def count_user(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, k: int, user: int, mask: int) -> int:
+    """All that a user's ledger counts for: every cell, then every line, from the left. Returns the next k.
+
+    `scratch.day` must hold the user's lines.
+    """
+    for position in range(arena.users[user, N_LISTS + CELLS]):
+        k = count_active(c, arena, facets, scratch, k, user, position, mask, np.int64(FROM_THE_LEFT))
+    words = arena.words
+    start = arena.users[user, LINES]
+    nothing = np.int64(0)
+    for line in range(arena.users[user, N_LISTS + LINES]):
+        at = start + line * 11
+        if words[at + L_NET_QUANTITY] > 0:
+            amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
+            left = np.int64(FROM_THE_LEFT)
+            k = count_line(c, arena, facets, scratch, k, user, line, mask, nothing, nothing, amount, quantity, left)
     return k
 
 
 @kernel
 def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: int, end: int, mask: int) -> None:
-    """Counters of users first … end - 1 from their ledgers: every cell, then every line, from the left.
-
-    `scratch.day` holds the longest list of lines.
-    """
+    """Counters of users first … end - 1 from their ledgers. `scratch.day` holds the longest list of lines."""
     k = np.int64(0)
     scratch.noted[:] = -1
     for user in range(first, end):
-        for position in range(arena.users[user, N_LISTS + CELLS]):
-            k = count_active(c, arena, facets, scratch, k, user, position, mask, np.int64(FROM_THE_LEFT))
-        words = arena.words
-        start = arena.users[user, LINES]
-        for line in range(arena.users[user, N_LISTS + LINES]):
-            at = start + line * 11
-            if words[at + L_NET_QUANTITY] > 0:
-                amount, quantity = words[at + L_NET_AMOUNT], words[at + L_NET_QUANTITY]
-                k = count_line(
-                    c,
-                    arena,
-                    facets,
-                    scratch,
-                    k,
-                    user,
-                    line,
-                    mask,
-                    np.int64(0),
-                    np.int64(0),
-                    amount,
-                    quantity,
-                    np.int64(FROM_THE_LEFT),
-                )
+        k = count_user(c, arena, facets, scratch, k, user, mask)
         if k >= OPERATIONS_AT_A_TIME:
             apply_operations(c, scratch.ops, k)
             k = 0
             scratch.noted[:] = -1
     apply_operations(c, scratch.ops, k)
+
+
+@kernel
+def regrade(
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, users: NDArray[np.int64], codes: NDArray[np.int64]
+) -> None:
+    """Users get other profiles: all that they count for in their shops moves from the rows of the one to those of the
+    other. `scratch.day` holds the longest of their lists of lines.
+    """
+    for i in range(len(users)):
+        user = users[i]
+        before = np.int64(scratch.profile[user])
+        scratch.noted[:] = -1
+        k = count_user(c, arena, facets, scratch, np.int64(0), user, np.int64(1) << SHOP)
+        move_operations(c, scratch.ops, k, before, codes[i])
+        scratch.profile[user] = codes[i]
 
 
 @kernel

@@ -37,6 +37,7 @@ from processors.ledger import (
 from processors.segments import KEY_HEAD, KEY_PREFIX, VERSION
 from schemas.durable import DurableError, decode_block, is_block
 from schemas.event import N_ACTIVE, Action
+from schemas.profile import PROFILE_PREFIX, Profile, decode_durable
 
 NAMED = ("shop", "item", "category", "brand", "channel", "currency")
 USER, DAY, SHOP, ITEM, CATEGORY, BRAND, CHANNEL_NAME, AMOUNT, QUANTITY, MONEY = range(10)
@@ -59,6 +60,8 @@ class Facts(NamedTuple):
     """[m, 10]: purchase lines with what is left of them after refunds; only those that still have a quantity."""
     zones: dict[str, str]
     """Shop → the zone in which its dates were taken, where the source tells."""
+    profiles: dict[int, int]
+    """User → code of the profile, of users with facts; without one nothing is known of them."""
 
 
 class Numbers:
@@ -92,9 +95,17 @@ class Evidence:
         """The newest changelog records of a partition, without tombstones. Raises DurableError."""
         self._facts[partition] = _of_ledgers(partition, records, self.numbers)
 
-    def put_events(self, partition: int, batches: Iterable[Decoded], day_at: Callable[[str, int], int]) -> None:
-        """All accepted events of a partition. day_at: (shop, instant in ms) → day number in the shop's zone."""
-        self._facts[partition] = _of_events(partition, batches, day_at, self.numbers)
+    def put_events(
+        self,
+        partition: int,
+        batches: Iterable[Decoded],
+        day_at: Callable[[str, int], int],
+        profiles: Iterable[Profile] = (),
+    ) -> None:
+        """All accepted events of a partition, and profiles in the order of their topic. day_at: (shop, instant in ms) →
+        day number in the shop's zone.
+        """
+        self._facts[partition] = _of_events(partition, batches, day_at, self.numbers, profiles)
 
     @property
     def cells(self) -> Array:
@@ -105,6 +116,11 @@ class Evidence:
     def lines(self) -> Array:
         """[m, 10] of all partitions."""
         return np.concatenate([np.zeros((0, N_LINE), np.int64), *(facts.lines for facts in self._facts.values())])
+
+    @property
+    def profiles(self) -> dict[int, int]:
+        """User → code of the profile, over all partitions."""
+        return {user: code for facts in self._facts.values() for user, code in facts.profiles.items()}
 
     @property
     def zones(self) -> dict[str, str]:
@@ -141,7 +157,12 @@ def _of_ledgers(partition: int, records: Mapping[bytes, bytes], numbers: Numbers
         lines += [(user, line) for line in versions[:n_lines]]
         for refund in versions[n_lines:]:
             refunds.setdefault((user, int(refund[2]), int(refund[3])), []).append(refund)
-    return Facts(_cell_rows(cells, dictionaries), _line_rows(lines, refunds, dictionaries), zones)
+    profiles = {
+        (partition << _USER_SHIFT) | users[key[1:]]: decode_durable(key, value).code
+        for key, value in records.items()
+        if key[:1] == PROFILE_PREFIX and key[1:] in users
+    }
+    return Facts(_cell_rows(cells, dictionaries), _line_rows(lines, refunds, dictionaries), zones, profiles)
 
 
 def _dictionaries(records: Mapping[bytes, bytes], numbers: Numbers) -> tuple[_Dictionaries, dict[str, str]]:
@@ -267,7 +288,11 @@ def _events(decoded: Decoded) -> Iterator[_Event]:
 
 
 def _of_events(
-    partition: int, batches: Iterable[Decoded], day_at: Callable[[str, int], int], numbers: Numbers
+    partition: int,
+    batches: Iterable[Decoded],
+    day_at: Callable[[str, int], int],
+    numbers: Numbers,
+    profiles: Iterable[Profile],
 ) -> Facts:
     users: dict[bytes, int] = {}
     cells: set[tuple[int, ...]] = set()
@@ -304,4 +329,18 @@ def _of_events(
         amount, quantity = _net(event.amount_minor, event.quantity, [(one.amount_minor, one.quantity) for one in same])
         if quantity > 0:
             lines.append((*place(event), amount, quantity, numbers.of("currency", currency.decode())))
-    return Facts(np.array(list(cells), np.int64).reshape(-1, N_CELL), np.array(lines, np.int64).reshape(-1, N_LINE), {})
+    known = {name: code for name, code in _newest_codes(profiles).items() if name in users}
+    codes = {(partition << _USER_SHIFT) | users[name]: code for name, code in known.items()}
+    return Facts(
+        np.array(list(cells), np.int64).reshape(-1, N_CELL), np.array(lines, np.int64).reshape(-1, N_LINE), {}, codes
+    )
+
+
+def _newest_codes(profiles: Iterable[Profile]) -> dict[bytes, int]:
+    """User → code of the newest profile; one that deletes counts from its place in the topic on."""
+    newest: dict[bytes, Profile] = {}
+    for profile in profiles:
+        known = newest.get(profile.user_id)
+        if known is None or not profile.raw or profile[1:3] > known[1:3]:
+            newest[profile.user_id] = profile
+    return {user: profile.code for user, profile in newest.items()}

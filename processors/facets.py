@@ -5,6 +5,7 @@ one number, since category and brand come from the event alone and so an item ma
 are local to a partition and bounded; what comes beyond a bound counts under `_other`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -163,11 +164,7 @@ class Dictionaries:
         n = len(decoded)
         spans = decoded.spans
         sizes = spans[:, :, 1].sum(axis=0, dtype=np.int64).tolist()
-        self.users.make_room(n, sizes[USER_ID])
-        if len(self.users) + n > int(self.users.table.count[1]):
-            raise PoolError(
-                f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS"
-            )
+        self._room_for_users(n, sizes[USER_ID])
         for kind, field in zip(DICTIONARIES, _COLUMNS, strict=True):
             if sizes[field]:
                 self.named(kind).make_room(n, sizes[field])
@@ -184,6 +181,20 @@ class Dictionaries:
                 self.over_bound[kind] = self.over_bound.get(kind, 0) + int((numbers == OTHER).sum())
         return Interned(column["user"], column["shop"], column["product"], column["channel"], column["currency"])
 
+    def intern_users(self, names: Sequence[bytes]) -> list[int]:
+        """The numbers of users, given on first use. Raises PoolError beyond the bound."""
+        if not names:
+            return []
+        joined = b"".join(names)
+        self._room_for_users(len(names), len(joined))
+        spans = np.zeros((len(names), 1, 2), np.int32)
+        spans[:, 0, 1] = lengths = np.fromiter(map(len, names), np.int64, len(names))
+        spans[1:, 0, 0] = np.cumsum(lengths)[:-1]
+        numbers = np.zeros(len(names), np.int32)
+        text = np.frombuffer(joined, np.uint8)
+        intern_column(self.users.table, text, spans, 0, np.empty(len(names), np.int64), numbers)
+        return [int(number) for number in numbers]
+
     @property
     def facets(self) -> Facets:
         """What products and channels stand for; call it after names were added."""
@@ -193,6 +204,13 @@ class Dictionaries:
             self._parent[self._parents] = self.channel.number(level_1)
         triple = self.products.triple
         return Facets(triple[:, 0], triple[:, 1], triple[:, 2], self._parent)
+
+    def _room_for_users(self, new: int, new_bytes: int) -> None:
+        self.users.make_room(new, new_bytes)
+        if len(self.users) + new > int(self.users.table.count[1]):
+            raise PoolError(
+                f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS"
+            )
 
     def _room_for_products(self, new: int) -> None:
         count = int(self.products.count[0])

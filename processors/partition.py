@@ -27,11 +27,15 @@ from processors.counters import (
     PAGE_DAYS,
     PAID_LINES,
     SHOP,
+    SHOP_AGE,
     SHOP_BRAND,
     SHOP_CATEGORY,
     SHOP_CHANNEL_1,
     SHOP_CHANNEL_2,
+    SHOP_GENDER,
+    SHOP_GROUP,
     SHOP_ITEM,
+    SHOP_POWER,
     Counters,
     dirty_count,
     find_row,
@@ -45,7 +49,7 @@ from processors.counters import (
     take_dirty,
     with_room,
 )
-from processors.counting import Scratch, most_lines, recount
+from processors.counting import Scratch, most_lines, recount, regrade
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
 from processors.fold import Batch, fold_batch, note_lines, reinsert
@@ -62,6 +66,7 @@ from processors.ledger import (
 )
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
 from processors.pool import PoolError, reserve
+from processors.profiles import Profiles
 from processors.segments import (
     BAD_CHECKSUM,
     BAD_KEY,
@@ -72,7 +77,8 @@ from processors.segments import (
     line_identities,
     load_segments,
 )
-from schemas.durable import BLOCK_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block, is_block
+from schemas.durable import BLOCK_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block
+from schemas.profile import ATTRIBUTES, PROFILE_PREFIX, Profile
 from schemas.scopes import Scope
 
 KINDS = {
@@ -84,8 +90,12 @@ KINDS = {
     "market": (MARKET,),
     "market-category": (MARKET_CATEGORY,),
     "brand-wide": (BRAND,),
+    "group": (SHOP, SHOP_GROUP),
+    "power": (SHOP, SHOP_POWER),
+    "age": (SHOP, SHOP_AGE),
+    "gender": (SHOP, SHOP_GENDER),
 }
-"""Words for what scopes are kept → kinds of counter rows."""
+"""Words for what scopes are kept → kinds of counter rows. What is crossed with profiles is counted with its shop."""
 
 _CROSSED_WITH = {
     SHOP_CATEGORY: "category",
@@ -95,7 +105,12 @@ _CROSSED_WITH = {
     SHOP_CHANNEL_2: "channel",
     BRAND: "brand",
     MARKET_CATEGORY: "category",
+    SHOP_GROUP: "group",
+    SHOP_POWER: "power",
+    SHOP_AGE: "age",
+    SHOP_GENDER: "gender",
 }
+_KIND_OF_SHOPS = {cross: kind for kind, cross in _CROSSED_WITH.items() if kind not in (BRAND, MARKET_CATEGORY)}
 _AHEAD_DAYS = 366 + 2 * PAGE_DAYS
 """A fact of today changes T up to a year ahead."""
 _FACTS_AT_A_TIME = 100_000
@@ -107,6 +122,7 @@ _FLOOR_STEP_DAYS = 64
 """The floor rises in steps, so that bases change a few times a year."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
+_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX})
 _FAULTS = {
     TRUNCATED: "is cut off",
     BAD_VERSION: "has another version",
@@ -155,7 +171,12 @@ class CoreConfig:
     @property
     def mask(self) -> int:
         """One bit a kept kind of counter rows."""
-        return sum(1 << kind for word in self.scopes for kind in KINDS[word])
+        return sum(1 << kind for kind in {kind for word in self.scopes for kind in KINDS[word]})
+
+    @property
+    def ledger_mask(self) -> int:
+        """One bit a kept kind that the ledger alone decides."""
+        return self.mask & ((1 << N_KINDS) - 1)
 
 
 def ring_days(horizon_days: int) -> int:
@@ -212,10 +233,12 @@ class Partition:
             np.zeros(64, np.int64),
             np.zeros(N_KINDS, np.int64),
             np.zeros(N_KINDS, np.int64),
-            reserve((1 << 26, 5), np.int64),
+            reserve((1 << 26, 6), np.int64),
             np.zeros(N_KINDS * len(config.windows), np.int64),
             np.zeros(64, np.int64),
+            reserve((config.max_users + 2,), np.int32),
         )
+        self._profiles = Profiles()
         self._known_lines = 0
         self._counters = self._fresh_counters(self._floor_for(today))
         self._row_names: list[bytes] = [b""]
@@ -269,12 +292,19 @@ class Partition:
                 self._shop_zone,
                 batch,
                 done,
-                self.config.mask,
+                self.config.ledger_mask,
                 marks,
             )
             if done == len(batch.user):
                 return
             self._grow_scratch(2 * len(self._scratch.day))
+
+    def fold_profiles(self, profiles: Sequence[Profile]) -> None:
+        """Join profiles of users, seen or not; the newest of each user counts, whatever order they come in."""
+        users = self.dictionaries.intern_users([profile.user_id for profile in profiles])
+        newer = self._profiles.join(zip(users, profiles, strict=True))
+        moved = [(user, code) for user, code in newer.items() if code != self._scratch.profile[user]]
+        self._regrade(np.array(moved, np.int64).reshape(-1, 2))
 
     def advance(self, today: int) -> None:
         """The date has come: T older than the horizon are forgotten, in steps of 64 days."""
@@ -288,9 +318,10 @@ class Partition:
     def take_records(self) -> Iterator[tuple[bytes, bytes | None]]:
         """(key, value or None for a tombstone) of everything that changed since the last take.
 
-        Dictionary entries come first, then ledger segments, each at most once.
+        Dictionary entries come first, then profiles and ledger segments, each at most once.
         """
         yield from self._take_entries()
+        yield from self._profiles.take()
         touched = self._ledger.touched
         if not touched.count[0]:
             return
@@ -337,19 +368,18 @@ class Partition:
 
         Call `rebuild` when all are loaded.
         """
+        others = [i for i, key in enumerate(keys) if key[:1] in _NOT_SEGMENTS]
+        for i in others:
+            self._load_other(keys[i], values[i])
+        if others:
+            out = frozenset(others)
+            keys = [key for i, key in enumerate(keys) if i not in out]
+            values = [value for i, value in enumerate(values) if i not in out]
+        if not keys:
+            return
         joined = b"".join(keys)
         key_end = _ends(keys)
         text = np.frombuffer(joined, np.uint8)
-        if len(text) and (text[key_end[:-1][np.diff(key_end) > 0]] == BLOCK_PREFIX[0]).any():
-            segments = [(k, v) for k, v in zip(keys, values, strict=True) if not is_block(k)]
-            for key, value in zip(keys, values, strict=True):
-                if is_block(key) and value is not None:
-                    self._load_block(decode_block(key, value))
-            keys, values = [k for k, _ in segments], [v for _, v in segments]
-            joined, key_end = b"".join(keys), _ends(keys)
-            text = np.frombuffer(joined, np.uint8)
-        if not keys:
-            return
         bodies = [v or b"" for v in values] if None in values else cast("Sequence[bytes]", values)
         value_end = _ends(bodies)
         if (value_end & 7).any():  # whole words only; what is cut off is told as such by its checksum
@@ -383,6 +413,7 @@ class Partition:
         note_lines(self._scratch.lines, identities)
         self._counters = self._fresh_counters(self._floor_for(self.today))
         self._row_names = [b""]
+        self._load_profiles()
         # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
         self._recount(users)
 
@@ -451,7 +482,7 @@ class Partition:
 
     def _fresh_counters(self, floor: int) -> Counters:
         c = self.config
-        return new_counters(c.windows, floor, c.ring_days, c.max_rows, 1 << 33)
+        return new_counters(c.windows, floor, c.ring_days, c.max_rows, 1 << 33, c.mask >> N_KINDS)
 
     def _marks(self) -> NDArray[np.int64]:
         """First days kept of activity and of purchases, first and last day seen."""
@@ -523,6 +554,40 @@ class Partition:
             yield encode_block(DictionaryBlock("product", first, triples=triples))
         self._written["product"] = count
 
+    def _regrade(self, moved: NDArray[np.int64]) -> None:
+        """moved: [n, 2] user, new code of the profile."""
+        if self.config.mask == self.config.ledger_mask:
+            self._scratch.profile[moved[:, 0]] = moved[:, 1]
+            return
+        arena, first = self._ledger.arena, 0
+        counts = arena.users[moved[:, 0], N_LISTS : N_LISTS + LINES + 1]
+        if len(moved):
+            self._grow_scratch(int(counts[:, LINES].max()) + 2)
+        upto = np.cumsum(counts.sum(axis=1))
+        while first < len(moved):
+            end = first + self._room_for_facts(upto, first, len(moved))
+            some = moved[first:end]
+            regrade(
+                self._counters, arena, self.dictionaries.facets, self._scratch,
+                np.ascontiguousarray(some[:, 0]), np.ascontiguousarray(some[:, 1]),
+            )  # fmt: skip
+            first = end
+
+    def _load_other(self, key: bytes, value: bytes | None) -> None:
+        if key[:1] == PROFILE_PREFIX:
+            self._profiles.load(key, value)
+        elif value is not None:
+            self._load_block(decode_block(key, value))
+
+    def _load_profiles(self) -> None:
+        """What has been loaded of profiles gets the numbers of its users, which are known by now or given here."""
+        self._scratch.profile[: len(self.dictionaries.users) + 1] = 0
+        loaded = self._profiles.take_loaded()
+        users = self.dictionaries.intern_users([profile.user_id for profile in loaded])
+        self._profiles.join(zip(users, loaded, strict=True), is_known=True)
+        for user, code in self._profiles.codes():
+            self._scratch.profile[user] = code
+
     def _load_block(self, block: DictionaryBlock) -> None:
         if block.kind == "product":
             last = self.dictionaries.add_products(np.frombuffer(block.triples, "<i4").reshape(-1, 3))
@@ -548,13 +613,22 @@ class Partition:
         upto = np.cumsum(facts)
         first = 1
         while first <= users:
-            room = self._room_for_rows(_FACTS_AT_A_TIME)
-            end = int(np.searchsorted(upto, upto[first - 1] + room, "right"))
-            if end == first:  # a single user has more facts than that; its rows are fewer, but nobody knows how many
-                self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * int(facts[first]))
-                end = first + 1
-            recount(self._counters, arena, self.dictionaries.facets, self._scratch, first, end, self.config.mask)
+            end = first + self._room_for_facts(upto[1:], first - 1, users)
+            recount(self._counters, arena, self.dictionaries.facets, self._scratch, first, end, self.config.ledger_mask)
             first = end
+
+    def _room_for_facts(self, upto: NDArray[np.int64], first: int, end: int) -> int:
+        """How many users from the first-th on can be counted at once; upto: facts of the users up to each. At least
+        one.
+        """
+        before = int(upto[first - 1]) if first else 0
+        room = self._room_for_rows(_FACTS_AT_A_TIME)
+        n = int(np.searchsorted(upto[:end], before + room, "right")) - first
+        if n:
+            return n
+        # A single user has more facts than that; its rows are fewer, but nobody knows how many.
+        self._counters = with_room(self._counters, 2 * self.config.mask.bit_count() * (int(upto[first]) - before))
+        return 1
 
     def _name_of(self, row: int) -> bytes:
         while len(self._row_names) <= row:
@@ -570,16 +644,23 @@ class Partition:
         return Scope(
             self.dictionaries.shop.name(shop).decode() if shop else None,
             cross,
-            self.dictionaries.named(cross).name(value).decode() if cross else "",
+            ATTRIBUTES[cross][value] if cross in ATTRIBUTES else self._text_of(cross, value),
         )
+
+    def _text_of(self, cross: str, value: int) -> str:
+        return self.dictionaries.named(cross).name(value).decode() if cross else ""
 
     def _row_of(self, scope: Scope) -> int:
         shop = value = 0
         if scope.shop is not None:
             shop = self.dictionaries.shop.get(scope.shop.encode())
-        if scope.kind in DICTIONARIES:
+        if scope.kind in ATTRIBUTES:
+            if scope.value not in ATTRIBUTES[scope.kind]:
+                return 0
+            value = ATTRIBUTES[scope.kind].index(scope.value)
+        elif scope.kind:
             value = self.dictionaries.named(scope.kind).get(scope.value.encode())
-        if (scope.shop is not None and not shop) or (scope.kind and not value):
+        if (scope.shop is not None and not shop) or (scope.kind and not value and scope.kind not in ATTRIBUTES):
             return 0
         return int(find_row(self._counters.rows, scope_key(_kind_of(scope), shop, value)))
 
@@ -616,7 +697,7 @@ def _kind_of(scope: Scope) -> int:
         return {"": MARKET, "brand": BRAND, "category": MARKET_CATEGORY}[scope.kind]
     if scope.kind == "channel":
         return SHOP_CHANNEL_2 if "/" in scope.value else SHOP_CHANNEL_1
-    return {"": SHOP, "category": SHOP_CATEGORY, "item": SHOP_ITEM, "brand": SHOP_BRAND}[scope.kind]
+    return _KIND_OF_SHOPS[scope.kind] if scope.kind else SHOP
 
 
 def _frozen(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:

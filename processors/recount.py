@@ -26,6 +26,7 @@ from processors.evidence import (
 )
 from processors.figures import Provenance, record
 from schemas.factors import NO_CURRENCY, FactorRecord
+from schemas.profile import ATTRIBUTES, MASKS, SHIFTS
 from schemas.scopes import Scope
 
 LOOKBACK_DAYS = 365
@@ -38,6 +39,7 @@ PLACES: dict[str, tuple[bool, str]] = {
     "market": (False, ""),
     "market-category": (False, "category"),
     "brand-wide": (False, "brand"),
+    **{name: (True, name) for name in ATTRIBUTES},
 }
 """Word for a kind of scopes → (within a shop, crossed with)."""
 _COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
@@ -57,6 +59,11 @@ class _Seen(NamedTuple):
     last_line: dict[int, int]
     """Currency → the last day with a line."""
 
+    def of(self, users: Array) -> "_Seen":
+        """Only what these users did."""
+        active, bought, paid = (rows[np.isin(rows[:, 1], users)] for rows in self[:3])
+        return _Seen(active, bought, paid, _last_lines(paid))
+
 
 class _Counted(NamedTuple):
     """One scope and period."""
@@ -74,6 +81,9 @@ class Recount:
     def __init__(self, evidence: Evidence) -> None:
         self._numbers = evidence.numbers
         self._cells, self._lines = evidence.cells, evidence.lines
+        self._users = np.unique(np.concatenate([self._cells[:, USER], self._lines[:, USER]]))
+        known = evidence.profiles
+        self._codes = np.array([known.get(user, 0) for user in self._users.tolist()], np.int64)
         self._indices: dict[tuple[bool, str], dict[tuple[int, int], tuple[Array, Array]]] = {}
         self._seen: tuple[Scope, _Seen] | None = None
         self._counted: dict[tuple[Scope, int, int], _Counted] = {}
@@ -83,10 +93,25 @@ class Recount:
         shops = self._numbers.names("shop")
         for word in words:
             is_in_shop, cross = PLACES[word]
+            if cross in ATTRIBUTES:
+                yield from self._profile_scopes(cross)
+                continue
             index = self._index(is_in_shop=is_in_shop, cross=cross)
             values = self._numbers.names(cross) if cross else [""]
             for shop, value in index:
                 yield Scope(shops[shop] if is_in_shop else None, cross, values[value])
+
+    def _profile_scopes(self, attribute: str) -> Iterator[Scope]:
+        for shop in list(self.scopes(["shop"])):
+            active = np.unique(self._look(shop).active[:, 1])
+            values = self._values(attribute)[np.searchsorted(self._users, active)]
+            for value in np.unique(values).tolist():
+                yield Scope(shop.shop, attribute, ATTRIBUTES[attribute][value])
+
+    def _values(self, attribute: str) -> Array:
+        """Number of the attribute's value, for each of the users."""
+        at = list(ATTRIBUTES).index(attribute)
+        return self._codes >> SHIFTS[at] & MASKS[at]
 
     def last_day(self, scope: Scope) -> int:
         """The last day on which anybody was active in the scope; 0 without one."""
@@ -121,7 +146,15 @@ class Recount:
         return self._counted[key]
 
     def _look(self, scope: Scope) -> _Seen:
-        """What happened in a scope; the last one asked for is kept."""
+        """What happened in a scope; the last one asked for is kept.
+
+        In one crossed with profiles a user's class is that of the shop; as both are of the same user, it is enough to
+        look at the users of that profile alone.
+        """
+        if scope.kind in ATTRIBUTES:
+            known = ATTRIBUTES[scope.kind]
+            number = known.index(scope.value) if scope.value in known else -1
+            return self._look(Scope(scope.shop)).of(self._users[self._values(scope.kind) == number])
         if self._seen is None or self._seen[0] != scope:
             shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
             value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0
@@ -175,9 +208,14 @@ def _seen(cells: Array, lines: Array) -> _Seen:
     return _Seen(
         np.unique(cells[:, [DAY, USER]], axis=0),
         np.unique(lines[:, [DAY, USER]], axis=0),
-        np.concatenate([keys, sums], axis=1),
-        dict(zip(keys[:, 2].tolist(), keys[:, 0].tolist(), strict=True)),  # ascending by day: the last one stays
+        paid := np.concatenate([keys, sums], axis=1),
+        _last_lines(paid),
     )
+
+
+def _last_lines(paid: Array) -> dict[int, int]:
+    """Currency → the last day with a line; rows are ascending by day."""
+    return dict(zip(paid[:, 2].tolist(), paid[:, 0].tolist(), strict=True))
 
 
 def _counted(seen: _Seen, window_days: int, day: int) -> _Counted:

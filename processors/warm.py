@@ -11,6 +11,7 @@ from processors import kernels
 from processors.aggregate import Aggregate
 from processors.calendar import date_of, day_of
 from processors.decode import decode
+from processors.decode.profiles import decode_profile
 from processors.figures import Provenance
 from processors.pages import total_series
 from processors.partition import KINDS, CoreConfig, Partition
@@ -47,6 +48,8 @@ def warm() -> None:
     # Enough lines to let the set of known lines grow, and no refusals: other kernels, other arrays.
     orders = [_EVENTS[1].replace(b'"o"', b'"o%d"' % n) for n in range(100)]
     partition.fold(decode(orders, None, None, partition=0, partitions=1, wall_clock=False))
+    record = b'{"user_id":"u","updated_at":0,"group":"g1"}'
+    partition.fold_profiles([decode_profile(record)])
     records = list(partition.take_records())
     aggregate = Aggregate(config.windows, config.horizon_days)
     scopes = [aggregate.apply(key, value) for _, key, value in partition.take_pages(today)]

@@ -21,9 +21,6 @@ SCOPE_WORDS: Final = (
     "market", "market-category", "brand-wide",
 )  # fmt: skip
 """What figures may be of: the shop itself and its crosses, the market, its categories, a brand over all shops."""
-PROFILE_WORDS: Final = ("group", "power", "age", "gender")
-"""Those that need the profile of a user; a running system does not keep them."""
-LIVE_WORDS: Final = tuple(word for word in SCOPE_WORDS if word not in PROFILE_WORDS)
 MAX_SHOPS: Final = 1048573
 MAX_CHANNELS: Final = 4093
 """What fits a ledger's cell."""
@@ -47,9 +44,9 @@ def _known_zone(name: str) -> str:
 
 
 def _known_scopes(words: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [word for word in words if word not in LIVE_WORDS]
+    unknown = [word for word in words if word not in SCOPE_WORDS]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} cannot be kept; what can is {', '.join(LIVE_WORDS)}")
+        raise ValueError(f"{', '.join(unknown)} cannot be kept; what can is {', '.join(SCOPE_WORDS)}")
     return words
 
 
@@ -118,7 +115,7 @@ class Settings(BaseSettings):
 
     # Figures
     windows: Windows = _setting("1,7,30,365", "days", "Lengths of the periods that figures are kept for.")
-    scopes: Scopes = _setting("shop,market", "", f"What figures are kept of: {', '.join(LIVE_WORDS)}.")
+    scopes: Scopes = _setting("shop,market", "", f"What figures are kept of: {', '.join(SCOPE_WORDS)}.")
     horizon_days: int = _setting(
         731,
         "days",
@@ -162,6 +159,9 @@ class Settings(BaseSettings):
     )
     fetch_min_bytes: int = _setting(1_048_576, "bytes", "What a broker gathers before it answers at once.", ge=1)
     fetch_max_bytes: int = _setting(16_777_216, "bytes", "What one answer of a broker may hold.", ge=65_536)
+    profiles_per_second: int = _setting(
+        5_000, "records", "Profiles that a worker takes in, at most, behind the live events.", ge=1, le=1_000_000
+    )
     max_chunk_records: int = _setting(4_096, "records", "Records that are folded in one piece.", ge=1, le=65_536)
     reconnect_pause_ms: int = _setting(
         250, "ms", "Pause before a lost broker or store is called again.", ge=10, le=60_000

@@ -1,12 +1,15 @@
 """Runs a partition on record values and compares what it answers with the brute force."""
 
 import datetime as dt
+import hashlib
+import json
 
 import numpy as np
 
 from processors.calendar import date_of, day_of
 from processors.counters import B_EXISTING, BUYER_DAYS, GMV, GMV_EXISTING, ITEMS, N_COUNTS, S_EXISTING, B, S
 from processors.decode import decode
+from processors.decode.profiles import decode_profile
 from processors.partition import CoreConfig, Partition
 from schemas.scopes import parse
 from tests.oracle import Oracle
@@ -53,6 +56,12 @@ def folded(batches, today, config=EVERYTHING, zones=ZONES):
     return partition
 
 
+def fold_profiles_into(partition, records):
+    """The partition after one more batch of profile records."""
+    partition.fold_profiles([decode_profile(record) for record in records])
+    return partition
+
+
 def reloaded(records, today, config=EVERYTHING, zones=ZONES):
     """A partition made from changelog records (key → newest value), in the order given."""
     partition = new_partition(today, config, zones)
@@ -61,8 +70,19 @@ def reloaded(records, today, config=EVERYTHING, zones=ZONES):
     return partition
 
 
-def oracle_of(values, zones=ZONES):
-    return Oracle(values, zones=zones)
+def oracle_of(values, zones=ZONES, profiles=()):
+    """profiles: their records, in any order."""
+    return Oracle(values, zones=zones, profiles=newest_profiles(profiles))
+
+
+def newest_profiles(records):
+    """User → the attributes of the newest record."""
+    newest = {}
+    for record in records:
+        made = json.loads(record)
+        version = made["updated_at"], hashlib.blake2b(record, digest_size=8).digest()[::-1]
+        newest[made["user_id"]] = max(newest.get(made["user_id"], (version, made)), (version, made), key=lambda x: x[0])
+    return {user: {k: v for k, v in made.items() if v is not None} for user, (_, made) in newest.items()}
 
 
 def differences(partition, oracle, scope, first, last, *, forgets=False):

@@ -20,7 +20,9 @@ ZONES = {
     "s4": "Pacific/Apia",  # had no 30 December 2011
     "s5": "America/Sao_Paulo",  # put its clock forward at midnight
 }
-ALL_WORDS = frozenset({"shop", "category", "item", "brand", "channel", "market", "market-category", "brand-wide"})
+EVENT_WORDS = frozenset({"shop", "category", "item", "brand", "channel", "market", "market-category", "brand-wide"})
+PROFILE_WORDS = frozenset({"group", "power", "age", "gender"})
+ALL_WORDS = EVENT_WORDS | PROFILE_WORDS
 FIRST_DATES = ("2011-12-25", "2018-10-31", "2023-12-28", "2024-02-27", "2024-03-07", "2024-11-01")
 EDGES = (0, 1, 2, 6, 7, 8, 29, 30, 31, 364, 365, 366, 367, 371, 372, 394, 395, 396, 729, 730, 731, 760, 1095, 1096)
 TIMES_MS = (0, 1, 14_400_000, 39_599_999, 39_600_000, 43_200_000, 57_599_999, 57_600_000, 86_399_999)
@@ -131,6 +133,36 @@ def seeded_stream(seed, n, *, users=40, shops=5, days=1_100, first_date="2022-12
         made.append(event(action, user, at_ms=at_ms, shop=shop, **where))
     made.sort(key=lambda each: each["event_time"])
     return [encode(each) for each in made]
+
+
+def profiles_of(users):
+    """Profile records of the users, several of each, some of one instant; attributes may be absent."""
+    attributes = {
+        "group": either(None, "g1", "g16", "g7"),
+        "power": either(None, "L1", "L5"),
+        "age": either(None, "0-17", "56+"),
+        "gender": either(None, "f", "m"),
+    }
+    made = st.fixed_dictionaries({"user_id": either(*users), "updated_at": either(1, 2, 3), **attributes})
+    return st.lists(made.map(encode), max_size=8)
+
+
+def seeded_profiles(seed, n, *, users=40):
+    """`n` profile records, of users who are seen and some who are not."""
+    rng = random.Random(seed)
+    return [
+        encode(
+            {
+                "user_id": f"u{rng.randrange(users + 5)}",
+                "updated_at": rng.randrange(1, 20),
+                "group": rng.choice([None, "unknown", *(f"g{k}" for k in range(1, 17))]),
+                "power": rng.choice([None, "L1", "L2", "L3", "L4", "L5"]),
+                "age": rng.choice([None, "18-23", "24-29", "30-35", "56+"]),
+                "gender": rng.choice([None, "f", "m"]),
+            }
+        )
+        for _ in range(n)
+    ]
 
 
 def delivered(values, seed, *, duplicated=0.2, shuffled=True):

@@ -65,11 +65,16 @@ class Oracle:
     def scopes(self, *kinds: str) -> list[str]:
         """The names of all scopes of these kinds that anything happened in.
 
-        Kinds: shop, category, item, brand, channel (within shops), market, market-category, brand-wide.
+        Kinds: shop, category, item, brand, channel, group, power, age, gender (within shops), market, market-category,
+        brand-wide.
         """
         within = {"market": (False, ""), "market-category": (False, "category"), "brand-wide": (False, "brand")}
         names = set()
         for kind in kinds:
+            if kind in PROFILE_KINDS:
+                values = {(day.shop, self._profiles.get(day.user, {}).get(kind, "unknown")) for day in self.ledger.days}
+                names |= {_name((shop, kind, value)) for shop, value in values}
+                continue
             is_in_shop, cross = within.get(kind, (True, "" if kind == "shop" else kind))
             names |= {_name(place) for place in self._index(is_in_shop=is_in_shop, kind=cross)}
         return sorted(names)
@@ -85,11 +90,13 @@ class Oracle:
         bought = _union(seen.buyers_on, period)
         existing = _union(seen.buyers_on, lookback)
         lines = [line for date in period for line in seen.lines_on.get(date, [])]
+        currencies = seen.currencies
         if members is not None:
-            kind, value = members
-            chosen = {user for user in active if self._profiles.get(user, {}).get(kind, "unknown") == value}
-            active, bought = active & chosen, bought & chosen
-            lines = [line for line in lines if line.day.user in chosen]
+            active, bought = ({user for user in users if self._is_of(user, members)} for users in (active, bought))
+            lines = [line for line in lines if self._is_of(line.day.user, members)]
+            currencies = {
+                line.currency for day in seen.lines_on.values() for line in day if self._is_of(line.day.user, members)
+            }
 
         counts = {
             "s": len(active),
@@ -107,7 +114,7 @@ class Oracle:
             gmv[line.currency] += line.amount_minor
             if line.day.user in existing:
                 gmv_existing[line.currency] += line.amount_minor
-        return counts, {currency: (gmv[currency], gmv_existing[currency]) for currency in sorted(seen.currencies)}
+        return counts, {currency: (gmv[currency], gmv_existing[currency]) for currency in sorted(currencies)}
 
     def records(self, scope: str, window_days: int, as_of: dt.date) -> list[dict[str, Any]]:
         """The factor records of one scope and period: one for each currency of the scope, "-" where it has none."""
@@ -117,6 +124,10 @@ class Oracle:
             head | counts | _figures(counts, currency, gmv, gmv_existing)
             for currency, (gmv, gmv_existing) in (money or {"-": (0, 0)}).items()
         ]
+
+    def _is_of(self, user: str, members: tuple[str, str]) -> bool:
+        kind, value = members
+        return self._profiles.get(user, {}).get(kind, "unknown") == value
 
     def _look(self, scope: str) -> tuple[Seen, tuple[str, str] | None]:
         """What happened in the scope, and the (kind, value) that a user's profile must have, if any."""

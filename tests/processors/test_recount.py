@@ -8,14 +8,24 @@ import pytest
 
 from processors.audit import unlike
 from processors.calendar import Zones, day_of
+from processors.decode.profiles import decode_profile
 from processors.evidence import Evidence
 from processors.recount import Recount
 from schemas.durable import DurableError
 from schemas.factors import FactorRecord
 from schemas.scopes import parse
-from tests.core import EVERYTHING, dates_around, decoded, fold_into, new_partition, oracle_of, today_of
+from tests.core import (
+    EVERYTHING,
+    dates_around,
+    decoded,
+    fold_into,
+    fold_profiles_into,
+    new_partition,
+    oracle_of,
+    today_of,
+)
 from tests.events import encode, purchase, refund, view
-from tests.streams import ALL_WORDS, WINDOWS, ZONES, seeded_stream
+from tests.streams import ALL_WORDS, WINDOWS, ZONES, seeded_profiles, seeded_stream
 
 PARTITIONS = 3
 
@@ -28,37 +38,40 @@ def by_user(values):
     return parts
 
 
-def from_events(parts):
+def from_events(parts, profiles=()):
     zones, evidence = Zones(), Evidence()
+    read = [decode_profile(record) for record in profiles]
     for number, values in enumerate(parts):
         batches = [decoded(values[i : i + 100]) for i in range(0, len(values), 100)]
-        evidence.put_events(number, batches, lambda shop, ms: zones.day_at(ZONES.get(shop, "Asia/Shanghai"), ms))
+        evidence.put_events(number, batches, lambda shop, ms: zones.day_at(ZONES.get(shop, "Asia/Shanghai"), ms), read)
     return evidence
 
 
-def records_of(values, today):
+def records_of(values, today, profiles=()):
     """The changelog of a partition that has taken in the values in three batches; newest record of each key."""
     partition = new_partition(today, EVERYTHING)
     newest = {}
     for i in range(3):
+        fold_profiles_into(partition, profiles[i::3])
         fold_into(partition, values[i::3])
         newest |= dict(partition.take_records())
     return {key: value for key, value in newest.items() if value is not None}
 
 
-def from_ledgers(parts, today):
+def from_ledgers(parts, today, profiles=()):
     evidence = Evidence()
     for number, values in enumerate(parts):
-        evidence.put_ledgers(number, records_of(values, today))
+        evidence.put_ledgers(number, records_of(values, today, profiles))
     return evidence
 
 
 @pytest.mark.parametrize("source", ["events", "ledgers"])
 def test_a_recount_is_the_brute_force(source):
     values = seeded_stream(5, 2_000, users=60, shops=4)
-    oracle, rng = oracle_of(values), random.Random(1)
-    parts = by_user(values)
-    recount = Recount(from_events(parts) if source == "events" else from_ledgers(parts, today_of(oracle)))
+    profiles = seeded_profiles(5, 200, users=60)
+    oracle, rng = oracle_of(values, profiles=profiles), random.Random(1)
+    parts, today = by_user(values), today_of(oracle)
+    recount = Recount(from_events(parts, profiles) if source == "events" else from_ledgers(parts, today, profiles))
     scopes = oracle.scopes(*ALL_WORDS)
     assert sorted(scope.name for scope in recount.scopes(sorted(ALL_WORDS))) == scopes
     first, last = dates_around(oracle)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.settings import LIVE_WORDS, PREFIX, Settings, SettingsError, load, rows, unknown_variables
+from schemas.settings import PREFIX, SCOPE_WORDS, Settings, SettingsError, load, rows, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_the_core_can_keep_what_settings_allow_and_both_have_the_same_defaults()
 
     from processors.partition import KINDS, CoreConfig
 
-    assert set(LIVE_WORDS) == set(KINDS)
+    assert set(SCOPE_WORDS) == set(KINDS)
     settings = load()
     of_core = asdict(CoreConfig())
     renamed = {
