@@ -43,6 +43,10 @@ EVENTS_SKIPPED: Final = Metric(
     "smart_events_skipped_total", "counter", "events", ("topic",), "Records read again after a takeover and skipped."
 )
 
+PROFILES: Final = Metric(
+    "smart_profiles_total", "counter", "profiles", (), "Profiles of users that were taken in, newer ones or not."
+)
+
 # How fast it goes.
 CHUNK_RECORDS: Final = Metric(
     "smart_chunk_records", "histogram", "records", (), "Records folded in one piece.", _POWERS_OF_TWO
@@ -52,7 +56,7 @@ CHUNK_SECONDS: Final = Metric(
     "histogram",
     "seconds",
     ("stage",),
-    "Time that a chunk took, by stage (decode, fold).",
+    "Time that a chunk took, by stage (decode, fold, profiles).",
     _MILLISECONDS_TO_MINUTE,
 )
 APPEND_TO_COMMIT_SECONDS: Final = Metric(

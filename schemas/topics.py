@@ -15,6 +15,9 @@ EVENTS_PURCHASE: Final = "events.purchase"
 EVENTS_TOUCH: Final = "events.touch"
 EVENT_TOPICS: Final = (EVENTS_BROWSE, EVENTS_CART, EVENTS_PURCHASE, EVENTS_TOUCH)
 """Any of them takes any action: the topic is for routing, the action decides."""
+PROFILES: Final = "profiles"
+SOURCE_TOPICS: Final = (*EVENT_TOPICS, PROFILES)
+"""What the ledgers are made of; all have the same number of partitions, and dead letters."""
 FACTORS_PAGES: Final = "factors.pages"
 FACTORS_LIVE: Final = "factors.live"
 SHOPS: Final = "shops"
@@ -91,12 +94,22 @@ def changelog_topic(application_id: str) -> str:
 def registry(*, partitions: int, application_id: str) -> tuple[Topic, ...]:
     """Every topic of a deployment, in the order in which data flow."""
     events = [_events(name, partitions) for name in EVENT_TOPICS]
-    dead_letters = [_dead_letters(name, partitions) for name in EVENT_TOPICS]
+    profiles = Topic(
+        PROFILES,
+        partitions,
+        _COMPACTED,
+        "user_id",
+        "profile record, JSON",
+        "the platform's user data; smart profiles, smart simulate",
+        "workers",
+        "control",
+    )
+    dead_letters = [_dead_letters(name, partitions) for name in SOURCE_TOPICS]
     changelog = Topic(
         changelog_topic(application_id),
         partitions,
         _COMPACTED,
-        "segment, dictionary entry or totals of a partition",
+        "segment, profile, dictionary entry or totals of a partition",
         "binary, versioned, with a checksum",
         "workers",
         "workers, at a takeover",
@@ -122,7 +135,7 @@ def registry(*, partitions: int, application_id: str) -> tuple[Topic, ...]:
         "anybody",
         "figures",
     )
-    return (*events, *dead_letters, changelog, pages, live, *_control())
+    return (*events, profiles, *dead_letters, changelog, pages, live, *_control())
 
 
 def _events(name: str, partitions: int) -> Topic:

@@ -5,6 +5,7 @@ what is counted from.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,14 +20,18 @@ from aiokafka.structs import TopicPartition
 from processors.audit import LIVE, Difference, Shown
 from processors.calendar import Zones, day_of
 from processors.decode import Decoded, decode
+from processors.decode.fields import RefusedError
+from processors.decode.profiles import decode_profile
+from processors.decode.reference import Place as Lay
 from processors.evidence import Evidence
 from processors.recount import Recount
 from schemas.durable import TOTALS_KEY, DurableError, Totals, decode_totals
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record
+from schemas.profile import Profile
 from schemas.scopes import Scope
 from schemas.settings import Settings
-from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, changelog_topic
+from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, PROFILES, SOURCE_TOPICS, changelog_topic
 from stream.transport.chunk import Chunk
 from stream.transport.driver import install
 from stream.transport.unpack import ChunkFormat
@@ -152,14 +157,14 @@ class Cut:
 
     def places(self) -> list[Place]:
         """What has to be read."""
-        topics = [self._changelog, FACTORS_LIVE, *(EVENT_TOPICS if self.source == "events" else ())]
+        topics = [self._changelog, FACTORS_LIVE, *(SOURCE_TOPICS if self.source == "events" else ())]
         return [(topic, partition) for topic in topics for partition in range(self._settings.partitions)]
 
     def apply(self, chunk: Chunk) -> None:
         """Take in records."""
         if chunk.topic != FACTORS_LIVE:
             self._changed.add(chunk.partition)
-        if chunk.topic in EVENT_TOPICS:
+        if chunk.topic in SOURCE_TOPICS:
             self._events.setdefault((chunk.topic, chunk.partition), []).append(chunk)
             return
         newest = self._newest.setdefault((chunk.topic, chunk.partition), {})
@@ -183,7 +188,7 @@ class Cut:
             self._zone_names.update(self._evidence.zones)
         if self.source == "events":
             for partition in sorted(self._changed):
-                self._evidence.put_events(partition, self._decoded(partition), self._day_at)
+                self._evidence.put_events(partition, self._decoded(partition), self._day_at, self._profiles(partition))
         self._changed.clear()
         return Recount(self._evidence)
 
@@ -216,8 +221,7 @@ class Cut:
         """What the totals say has been applied of a partition's events, decided upon anew."""
         settings = self._settings
         for topic in EVENT_TOPICS:
-            known = self.totals.get(partition, Totals()).topics.get(topic)
-            upto = known.next_offset if known else 0
+            upto = self._applied(topic, partition)
             self.accepted[topic, partition] = 0
             for key in [key for key in self.refused if key[:2] == (topic, partition)]:
                 del self.refused[key]
@@ -235,6 +239,21 @@ class Cut:
                 self.accepted[topic, partition] += len(decoded)
                 self.refused.update((topic, partition, refusal.code.value) for refusal in decoded.refusals)
                 yield decoded
+
+    def _applied(self, topic: str, partition: int) -> int:
+        """The first offset that the totals do not include."""
+        known = self.totals.get(partition, Totals()).topics.get(topic)
+        return known.next_offset if known else 0
+
+    def _profiles(self, partition: int) -> Iterable[Profile]:
+        """What has been applied of a partition's profiles."""
+        upto, settings = self._applied(PROFILES, partition), self._settings
+        lay = Lay(partition, settings.partitions, settings.partitioner)
+        for chunk in self._events.get((PROFILES, partition), ()):
+            for offset, key, value in zip(chunk.offsets, chunk.keys, chunk.values, strict=True):
+                if offset < upto:
+                    with contextlib.suppress(RefusedError):
+                        yield decode_profile(value, key, lay)
 
 
 def _shown_at(record: FactorRecord) -> tuple[int, int, str]:

@@ -18,6 +18,9 @@ import numpy as np
 
 from processors.calendar import DAY_MS
 from processors.decode import Decoded, decode
+from processors.decode.fields import RefusedError
+from processors.decode.profiles import decode_profile
+from processors.decode.reference import Place
 from processors.pages import page_of
 from processors.partition import Partition
 from schemas.control import ClockRecord
@@ -32,6 +35,7 @@ from schemas.durable import (
     is_published,
 )
 from schemas.errors import SmartError
+from schemas.profile import Profile
 from schemas.refusals import UNDECODABLE, Refusal, dead_letter_headers
 from schemas.topics import dead_letter_topic
 from stream.guard import UndecodableGuard
@@ -168,18 +172,47 @@ class SourcePartition:
 
     def take_in(self, chunk: Chunk) -> int:
         """Let a chunk wait for the next fold; returns how many records wait. Raises MissingRecordsError."""
+        skipped = self._applied_of(chunk)
+        if chunk.last >= self.goes_on_at(chunk.topic):
+            self._waiting.append(Part(chunk, skipped, self._records_waiting))
+            self._records_waiting += len(chunk) - skipped
+            self._next_offsets[chunk.topic] = chunk.last + 1
+        return self._records_waiting
+
+    def _applied_of(self, chunk: Chunk) -> int:
+        """How many of a chunk's records have been taken in before. Raises MissingRecordsError."""
         self.totals.topics.setdefault(chunk.topic, TopicTotals())
         next_offset = self.goes_on_at(chunk.topic)
         if chunk.first > next_offset:
             raise MissingRecordsError(
                 f"{chunk.topic}: offsets {next_offset} to {chunk.first - 1} of the partition have not been delivered"
             )
-        if chunk.last >= next_offset:
-            skipped = int(np.searchsorted(np.asarray(chunk.offsets), next_offset)) if chunk.first < next_offset else 0
-            self._waiting.append(Part(chunk, skipped, self._records_waiting))
-            self._records_waiting += len(chunk) - skipped
-            self._next_offsets[chunk.topic] = chunk.last + 1
-        return self._records_waiting
+        return int(np.searchsorted(np.asarray(chunk.offsets), next_offset)) if chunk.first < next_offset else 0
+
+    def fold_profiles(self, chunk: Chunk, at_most: int) -> bool:
+        """Apply the next profiles of a chunk, at once; tells whether it has more. Raises MissingRecordsError,
+        TooManyUndecodableError.
+        """
+        first = self._applied_of(chunk)
+        totals, end = self.totals.topics[chunk.topic], min(first + at_most, len(chunk))
+        place = Place(self.partition.number, self.options.partitions, self.options.partitioner)
+        profiles: list[Profile] = []
+        refusals: list[Refusal] = []
+        for i in range(first, end):
+            try:
+                profiles.append(decode_profile(chunk.values[i], chunk.keys[i], place))
+            except RefusedError as error:
+                refusals.append(Refusal(i, error.code, error.field))
+        self._guard(chunk.topic).check(end - first, sum(one.code in UNDECODABLE for one in refusals))
+        self.partition.fold_profiles(profiles)
+        for refusal in refusals:
+            self._refuse(chunk, refusal.record, refusal)
+        totals.accepted += len(profiles)
+        has_more = end < len(chunk)
+        done = int(chunk.offsets[end]) if has_more else chunk.last + 1
+        self._is_changed |= done > totals.next_offset
+        totals.next_offset = max(totals.next_offset, done)
+        return has_more
 
     def read(self) -> Read:
         """Decode what waits; it is to be folded at once. Raises TooManyUndecodableError."""
@@ -216,9 +249,7 @@ class SourcePartition:
             self.totals.topics[topic].accepted += n
         for refusal in decoded.refusals:
             part = read.part_of(refusal.record)
-            totals = self.totals.topics[part.chunk.topic]
-            totals.refused[refusal.code.value] = totals.refused.get(refusal.code.value, 0) + 1
-            self._dead_letters.append(self._dead_letter(part, refusal))
+            self._refuse(part.chunk, part.skipped + refusal.record - part.first, refusal)
         if len(decoded):
             self.totals.watermark_ms = max(self.totals.watermark_ms, int(decoded.event_ms.max()))
             self.totals.first_day = self.partition.first_day
@@ -279,8 +310,13 @@ class SourcePartition:
             at_ms=at_ms,
         )
 
-    def _dead_letter(self, part: Part, refusal: Refusal) -> Outgoing:
-        chunk, index = part.chunk, part.skipped + refusal.record - part.first
+    def _refuse(self, chunk: Chunk, index: int, refusal: Refusal) -> None:
+        """A record of a chunk goes to the dead letters, and is counted."""
+        refused = self.totals.topics[chunk.topic].refused
+        refused[refusal.code.value] = refused.get(refusal.code.value, 0) + 1
+        self._dead_letters.append(self._dead_letter(chunk, index, refusal))
+
+    def _dead_letter(self, chunk: Chunk, index: int, refusal: Refusal) -> Outgoing:
         headers = dead_letter_headers(
             refusal,
             topic=chunk.topic,

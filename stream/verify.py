@@ -17,7 +17,7 @@ from processors.recount import Recount
 from schemas.durable import TopicTotals, Totals
 from schemas.scopes import Scope, parse
 from schemas.settings import Settings
-from schemas.topics import EVENT_TOPICS, FACTORS_PAGES
+from schemas.topics import EVENT_TOPICS, FACTORS_PAGES, PROFILES
 from stream.cut import Cut, Place, SourceName, Tail, VerifyError
 from stream.transport.chunk import Chunk
 
@@ -89,7 +89,8 @@ def event_places(settings: Settings) -> list[Place]:
 
 async def _settle(settings: Settings, tail: Tail, cut: Cut, wait_s: float, told: Told) -> bool:
     """Read until nothing is under way and nothing new has come for a while; False where that takes too long."""
-    sources = [*event_places(settings), *((FACTORS_PAGES, partition) for partition in range(settings.partitions))]
+    others = [(topic, partition) for topic in (PROFILES, FACTORS_PAGES) for partition in range(settings.partitions)]
+    sources = [*event_places(settings), *others]
     n = await tail.catch_up(cut.apply)
     deadline, quiet_since = time.monotonic() + wait_s, None
     while True:

@@ -18,10 +18,11 @@ from faust.types import TP
 from processors.warm import warm
 from schemas import metrics as m
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, SHOPS, registry
+from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, PROFILES, SHOPS, SOURCE_TOPICS, registry
 from stream import logs
 from stream.agents.events import events_agent
 from stream.agents.pages import pages_agent
+from stream.agents.profiles import profiles_agent
 from stream.control import ControlReader, ControlRecord
 from stream.metrics import Metrics
 from stream.store import StoreWriter
@@ -77,6 +78,7 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     app.tables.add(LedgerTable(app, name=LEDGER_TABLE, ledger_store=world))
     for topic in EVENT_TOPICS:
         app.agent(app.chunk_topic(topic), name=f"events.{topic}")(events_agent(topic, world))
+    app.agent(app.chunk_topic(PROFILES, compacted=True), name="profiles")(profiles_agent(world))
     pages = app.chunk_topic(FACTORS_PAGES, from_start=True, compacted=True)
     app.agent(pages, name="pages")(pages_agent(world))
 
@@ -167,7 +169,7 @@ async def _tell_gauges(app: BatchApp, world: World, metrics: Metrics) -> None:
             metrics.set(m.COMPLETE_THROUGH_SECONDS, complete_ms / 1000)
         for partition, source in list(world.sources.items()):
             metrics.set(m.WATERMARK_SECONDS, max(source.totals.watermark_ms, 0) / 1000, partition=partition)
-            for topic in EVENT_TOPICS:
+            for topic in SOURCE_TOPICS:
                 lag = app.consumer.lag(TP(topic, partition))
                 if lag is not None:
                     metrics.set(m.LAG_RECORDS, lag, topic=topic, partition=partition)

@@ -36,6 +36,8 @@ from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
 from stream.transport.committer import Pair, Records
 
+PROFILES_AT_A_TIME = 100
+"""So many profiles are taken in before live events have their turn again."""
 FOLD_RECORDS = 4_096
 """So many records of a partition are folded at once, without waiting for more."""
 HEARTBEAT_MS = 1_000
@@ -119,6 +121,32 @@ class World:
         if len(chunk):
             oldest = int(chunk.timestamps_ms.min())
             self._oldest_append_ms[chunk.partition] = min(oldest, self._oldest_append_ms.get(chunk.partition, oldest))
+
+    async def take_in_profiles(self, chunk: Chunk) -> None:
+        """Take in a chunk of profiles, behind the live events: a few at a time, at the rate of the settings.
+
+        What the chunk still holds is left where the partition is taken away meanwhile.
+        """
+        source = self.sources[chunk.partition]
+        while self.sources.get(chunk.partition) is source:
+            if not self.fold_profiles(chunk):
+                return
+            await asyncio.sleep(PROFILES_AT_A_TIME / self._settings.profiles_per_second)
+
+    def fold_profiles(self, chunk: Chunk) -> bool:
+        """Take in the next few profiles of a chunk; tells whether it has more."""
+        totals = self.sources[chunk.partition].totals.topics
+        before = totals[chunk.topic].accepted if chunk.topic in totals else 0
+        began = time.perf_counter()
+        try:
+            has_more = self.sources[chunk.partition].fold_profiles(chunk, PROFILES_AT_A_TIME)
+        except MissingRecordsError as error:
+            die(ExitCode.SOFTWARE, f"partition {chunk.partition}: {error}")
+        except TooManyUndecodableError as error:
+            die(ExitCode.DATA, f"partition {chunk.partition}: {error}")
+        self._metrics.observe(m.CHUNK_SECONDS, time.perf_counter() - began, stage="profiles")
+        self._metrics.count(m.PROFILES, totals[chunk.topic].accepted - before)
+        return has_more
 
     def _fold(self, partition: int, source: SourcePartition) -> None:
         """Decode and apply all that waits. Records that are no events at all, one after the other, end the worker."""

@@ -1,4 +1,5 @@
-"""The Faust agents: one for event topics, one for the pages topic. They hand chunks to the world and acknowledge them.
+"""The Faust agents: of event topics, of profiles, and of the pages topic. They hand chunks to the world and acknowledge
+them.
 
 May import stream.world and stream.transport.
 """

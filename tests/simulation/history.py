@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 
 from processors.decode.murmur import partition_of
-from schemas.topics import EVENTS_BROWSE, EVENTS_PURCHASE, dead_letter_topic
+from schemas.topics import EVENTS_BROWSE, EVENTS_PURCHASE, PROFILES, dead_letter_topic
 from tests.events import DAY_MS, encode, event
 
 START_MS = 1_772_323_200_000
@@ -107,6 +107,7 @@ class Traffic:
         self._made: list[tuple[str, str, bytes]] = []
         self._bought: list[tuple[str, str, dict]] = []
         self.accepted: list[bytes] = []
+        self.profiles: list[bytes] = []
         self.produced: dict[tuple[str, int], list[str]] = {}
         """(topic, partition) → by offset what each record is: "" or its refusal code."""
 
@@ -119,9 +120,22 @@ class Traffic:
             return self._noted(topic, user, value, "")
         if draw < 0.22:
             return self._refused(wall_ms)
+        if draw < 0.34:
+            return self._profile()
         topic, user, value = self._event(wall_ms)
         self._made.append((topic, user, value))
         return self._noted(topic, user, value, "")
+
+    def _profile(self):
+        """Of a user; older ones come late, and some of two of one instant."""
+        rng, user = self._rng, self._rng.choice(USERS)
+        made = {"user_id": user, "updated_at": rng.randint(1, 9), "gender": rng.choice(["f", "m", None])}
+        code = rng.choice(["", "", "", "", "", "unknown_value"])
+        made["group"] = "g99" if code else rng.choice(["g1", "g2", "g16", None])
+        value = encode(made)
+        if not code:
+            self.profiles.append(value)
+        return self._noted(PROFILES, user, value, code)
 
     def _at(self, wall_ms):
         rng = self._rng
@@ -165,7 +179,7 @@ class Traffic:
     def _noted(self, topic, user, value, code):
         partition = partition_of(user.encode(), self._partitions)
         self.produced.setdefault((topic, partition), []).append(code)
-        if not code:
+        if not code and topic != PROFILES:
             self.accepted.append(value)
         return topic, partition, user.encode(), value
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from processors.calendar import date_of, day_of
 from processors.decode import decode
+from processors.decode.profiles import decode_profile
 from processors.pages import total_series
 from processors.partition import Partition
 from schemas.control import decode_clock
@@ -68,6 +69,7 @@ def _reference(simulation):
     """One partition that has taken in every accepted event, once and in order."""
     partition = Partition(simulation.config, latest_day(_now_ms(simulation)) or 1, zone_of=ZONES.get)
     partition.fold(decode(simulation.traffic.accepted, None, None, partition=0, partitions=1, wall_clock=False))
+    partition.fold_profiles([decode_profile(record) for record in simulation.traffic.profiles])
     return partition
 
 
@@ -169,7 +171,7 @@ def _brute_force(simulation, reference):
     """The reference itself against the oracle."""
     if not simulation.traffic.accepted:
         return
-    oracle = oracle_of(simulation.traffic.accepted, zones=ZONES)
+    oracle = oracle_of(simulation.traffic.accepted, zones=ZONES, profiles=simulation.traffic.profiles)
     last = date_of(latest_day(_now_ms(simulation)) - 1)
     for scope, _ in reference.scopes():
         for days in (0, 1, 6, 7, 20, 39):

@@ -15,7 +15,7 @@ from faust.types import TP
 from faust.types.tuples import TP as _TP  # noqa: F401  # the tuple that Faust and the product share
 
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, SHOPS, changelog_topic
+from schemas.topics import CLOCK, FACTORS_PAGES, PROFILES, SHOPS, SOURCE_TOPICS, changelog_topic
 from stream import world as world_module
 from stream.control import ControlRecord
 from stream.tables.ledgers import LedgerTable
@@ -31,7 +31,7 @@ from stream.world import World
 from tests.simulation.broker import CommitRefusedError, FencedError
 from tests.simulation.loop import ProcessLoop
 
-SOURCES = (*EVENT_TOPICS, FACTORS_PAGES)
+SOURCES = (*SOURCE_TOPICS, FACTORS_PAGES)
 
 
 class DiedError(BaseException):
@@ -78,6 +78,7 @@ def simulated_edges():
         (consumer_module, "die", _die),
         (recovery_module, "die", _die),
         (world_module, "die", _die),
+        (world_module, "PROFILES_AT_A_TIME", 1),
         (recovery_module, "read_changelog", _read_changelog),
         (recovery_module, "start_fetcher", _start_fetcher),
     ]
@@ -522,6 +523,10 @@ class Process:
         try:
             if chunk.topic == FACTORS_PAGES:
                 self.world.add_pages(chunk)
+            elif chunk.topic == PROFILES:
+                if self.world.fold_profiles(chunk):  # the others have their turn before it goes on
+                    self.waiting.appendleft(message)
+                    return
             else:
                 self.world.take_in(chunk)
         except Exception as error:  # noqa: BLE001  # told as a problem

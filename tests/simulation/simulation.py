@@ -6,7 +6,7 @@ from dataclasses import replace
 from schemas.control import ShopRecord
 from schemas.durable import TOTALS_KEY, decode_totals
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
+from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, SOURCE_TOPICS, changelog_topic
 from stream import aggregator
 from stream.world import core_config, source_options
 from tests.events import DAY_MS
@@ -36,7 +36,8 @@ def settings_of(shape):
             max_channels=64,
             max_names=256,
             max_products=256,
-            max_rows=256,
+            max_rows=4_096,
+            scopes="shop,market,group,gender",
         )
         config = replace(core_config(settings), ring_days=512)
         _SETTINGS[key] = settings, config, source_options(settings)
@@ -310,7 +311,7 @@ class Simulation:
     def check_offsets(self, offsets):
         """No committed offset is beyond what the changelog holds."""
         for (topic, partition), end in offsets.items():
-            if topic not in EVENT_TOPICS:
+            if topic not in SOURCE_TOPICS:
                 continue
             applied = self.totals(partition).topics.get(topic)
             held = applied.next_offset if applied else 0
