@@ -16,6 +16,7 @@ from processors.decode import decode
 from processors.figures import Provenance, records
 from processors.partition import CoreConfig, Partition
 from schemas.factors import FactorRecord
+from schemas.profile import Profile
 from schemas.refusals import Code
 from schemas.scopes import Scope
 
@@ -23,7 +24,6 @@ RING_DAYS: Final = 1 << 16
 """Every day of an event that can be accepted, 1970 … 2099, and what follows from it, stands in one ring of pages."""
 REACH_DAYS: Final = 365 + 365
 """A fact counts for T up to a window and a lookback after it; later T are all zero."""
-PROFILE_WORDS: Final = frozenset({"group", "power", "age", "gender"})
 
 
 class Question(NamedTuple):
@@ -85,6 +85,10 @@ class Backtest:
         self.refused.update(refusal.code for refusal in decoded.refusals)
         return [(refusal.record, refusal.code, refusal.field) for refusal in decoded.refusals]
 
+    def feed_profiles(self, profiles: Sequence[Profile]) -> None:
+        """Take in profiles of users; the newest of each counts."""
+        self._partition.fold_profiles(profiles)
+
     def records(self) -> Iterator[FactorRecord]:
         """All records, by scope, T, window and currency. Rows of zeros are left out."""
         if not self.accepted:
@@ -106,7 +110,10 @@ class Backtest:
     def _scopes(self) -> list[tuple[Scope, list[str]]]:
         if self._question.scopes:
             return [(scope, self._partition.currencies(scope)) for scope in self._question.scopes]
-        return sorted(self._partition.scopes(), key=lambda each: each[0].name)
+        found = self._partition.scopes()
+        return sorted(
+            (each for each in found if word_of(each[0]) in self._question.words), key=lambda each: each[0].name
+        )
 
 
 def _runs(days: Sequence[int]) -> Iterator[tuple[int, int]]:

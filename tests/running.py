@@ -10,15 +10,26 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from processors.audit import unlike
 from processors.backtest import Backtest, Question
+from processors.decode.profiles import decode_profile
 from schemas.adapters import FORMATS
 from schemas.control import ShopRecord
 from schemas.event import ACTIONS
-from schemas.factors import decode_record
+from schemas.factors import NO_CURRENCY, decode_record, record_key
 from schemas.refusals import Refusal
 from schemas.settings import load
-from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, SHOPS, TOPIC_OF_ACTION, dead_letter_topic
+from schemas.topics import (
+    EVENT_TOPICS,
+    FACTORS_LIVE,
+    PROFILES,
+    SHOPS,
+    SOURCE_TOPICS,
+    TOPIC_OF_ACTION,
+    dead_letter_topic,
+)
 from stream.cut import Tail
 from stream.dead_letters import read_letters
 from stream.local.stack import LocalStack
@@ -149,7 +160,7 @@ class System:
         """Value of each dead letter → its code."""
 
         async def read():
-            topics = {dead_letter_topic(topic): PARTITIONS for topic in EVENT_TOPICS}
+            topics = {dead_letter_topic(topic): PARTITIONS for topic in SOURCE_TOPICS}
             return {letter.value: letter.code async for letter in read_letters(self.brokers, topics)}
 
         return asyncio.run(read())
@@ -170,6 +181,8 @@ def route(value):
     except (ValueError, AttributeError):
         action = user = None
     topic = TOPIC_OF_ACTION[ACTIONS[action]] if isinstance(action, str) and action in ACTIONS else "events.browse"
+    if b'"updated_at"' in value:
+        topic = PROFILES
     return topic, user.encode() if isinstance(user, str) else b"?"
 
 
@@ -180,7 +193,7 @@ def values_of(path, format_name, shop="shop", rows=None):
         return [one.value for one in made if not isinstance(one, Refusal)]
 
 
-def assert_shows_the_backtest(live, values, question, horizon_days=731):
+def assert_shows_the_backtest(live, values, question, horizon_days=731, profiles=()):
     """Every live record of the horizon is the backtest's, and every one of the backtest's is there.
 
     Later dates than the newest of a scope have not come for it yet. Returns how many records were compared.
@@ -192,9 +205,20 @@ def assert_shows_the_backtest(live, values, question, horizon_days=731):
     run = Backtest(question._replace(as_of=tuple(as_of)))
     for at in range(0, len(values), 20_000):
         run.feed(values[at : at + 20_000])
+    run.feed_profiles([decode_profile(record) for record in profiles])
     expected = {record.key: record for record in run.records()}
+    # A scope all of whose lines lie before the horizon has no currency any more; the backtest still names one.
+    without_money = {
+        record_key(one.scope, one.window_days, one.as_of, NO_CURRENCY): msgspec.structs.replace(
+            one, currency=NO_CURRENCY, art_minor=None, art_new_minor=None, art_existing_minor=None
+        )
+        for one in expected.values()
+        if not one.b
+    }
     wrong = [
-        f"{key}: {'; '.join(text)}" for key, record in shown.items() if (text := unlike(expected.get(key), record))
+        f"{key}: {'; '.join(text)}"
+        for key, record in shown.items()
+        if (text := unlike(expected.get(key, without_money.get(key)), record))
     ]
     assert not wrong, f"{len(wrong)} of {len(shown)} records are not the backtest's: " + "\n".join(wrong[:5])
     newest = {}

@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from processors.backtest import PROFILE_WORDS, Backtest, Question, word_of
+from processors.backtest import Backtest, Question
 from schemas.adapters import FORMATS
 from schemas.errors import UsageError
 from schemas.refusals import Code, Refusal
 from schemas.scopes import Scope, ScopeError, parse
 from schemas.settings import SCOPE_WORDS
 from stream.files import InputFiles
+from stream.profiles import read_profiles
 
 app = typer.Typer(add_completion=False)
 
@@ -67,8 +68,6 @@ def backtest(
             raise UsageError(f"{option}: audiences are not computed yet; --emit factors is")
     asked = tuple(map(_scope, scope or []))
     words = _words(scopes, SCOPE_WORDS, "--scopes")
-    if profiles is not None or PROFILE_WORDS & {*words, *map(word_of, asked)}:
-        raise UsageError("group, power, age and gender: figures by profile are not computed yet; leave them out")
     question = Question(
         as_of=tuple(_date(text) for option in as_of for text in option.split(",")),
         windows=_window_days(windows),
@@ -77,7 +76,11 @@ def backtest(
         timezone=_zone(timezone),
     )
     run = Backtest(question)
-    unread = _feed(run, InputFiles(files), format_name, shop_id)
+    unread: Counter[Code] = Counter()
+    if profiles is not None:
+        for some in read_profiles(InputFiles([profiles]), unread):
+            run.feed_profiles(some)
+    _feed(run, InputFiles(files), format_name, shop_id, unread)
     out = sys.stdout.buffer
     for record in run.records():
         out.write(record.encode() + b"\n")
@@ -88,14 +91,12 @@ def backtest(
         typer.echo(f"refused {code} {count}", err=True)
 
 
-def _feed(run: Backtest, files: InputFiles, format_name: str, shop_id: str) -> Counter[Code]:
-    """Everything the files hold; returns how many rows the adapter refused, by code."""
-    refused: Counter[Code] = Counter()
+def _feed(run: Backtest, files: InputFiles, format_name: str, shop_id: str, refused: Counter[Code]) -> None:
+    """Everything the files hold; counts the rows that the adapter refused, by code."""
     with _progress(files.bytes_total) as told:
         for values in _chunks(_values(files, format_name, shop_id, refused)):
             run.feed(values)
             told(files.bytes_read)
-    return refused
 
 
 def _values(files: InputFiles, format_name: str, shop_id: str, refused: Counter[Code]) -> Iterator[bytes]:

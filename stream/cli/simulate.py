@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from schemas.settings import Settings
-from schemas.topics import SHOPS
+from schemas.topics import PROFILES, SHOPS
 from stream.cli.environment import current_settings
 from stream.cli.playing import PlayProgress, quiet_clients, stop_on_signal
 from stream.play import LineWriter, Pace, Sender, play
 from stream.produce import BulkProducer
 from stream.simulate.playlist import playlist, shop_records
+from stream.simulate.profiles import profile_records
 from stream.simulate.promotion import DAY_MS, Curve
 from stream.simulate.timeline import Scenario
 
@@ -135,5 +136,7 @@ async def _sender(settings: Settings, scenario: Scenario, output: Path | None) -
     async with BulkProducer(settings.brokers, partitioner=settings.partitioner) as producer:
         records = shop_records(scenario.world())
         await producer.send(SHOPS, [record.key() for record in records], [record.encode() for record in records])
+        for keys, values in profile_records(scenario):
+            await producer.send(PROFILES, keys, values)
         await producer.flush()
         yield producer
