@@ -112,7 +112,9 @@ class _Scope:
         self.unsaved: set[int] = set()
         """Numbers of the total pages that have changed since they were taken."""
         self.obsolete: list[int] = []
-        """Numbers of total pages that were taken by a former owner and mean nothing any more."""
+        """Numbers of total pages that were taken before and mean nothing any more."""
+        self.dropped: list[int] = []
+        """Days whose values have been dropped; their figures may still be published."""
         self.published_in: list[str] = []
         """The currencies of the records published last; with another set all of them are published anew."""
 
@@ -138,10 +140,29 @@ class _Scope:
         return self.lanes[currency]
 
     def currencies(self) -> list[str]:
-        """The currencies that count a line at any T: the longest window sees them all."""
+        """The currencies that count a line at any T that is kept up: the longest window sees them all."""
+        at = self.kept_from()
         return sorted(
-            currency for currency, lane in self.lanes.items() if currency and _counts_lines(lane, self.windows)
+            currency for currency, lane in self.lanes.items() if currency and _counts_lines(lane[at:], self.windows)
         )
+
+    def kept_from(self) -> int:
+        """The first row that every partition still keeps up: those before a base are what they once were."""
+        return max([0, *(base.floor - self.first for base in self.bases.values())])
+
+    def drop(self) -> None:
+        """Forget the rows before the floors of all partitions. The first total page is from zero on: it changes."""
+        floor = min((base.floor for base in self.bases.values()), default=self.first)
+        floor = min([floor, *(number << PAGE_SHIFT for _, number in self.pages)]) & -PAGE_DAYS
+        n = floor - self.first
+        if n <= 0 or n >= len(self.stale):
+            return
+        self.lanes = {currency: lane[n:].copy() for currency, lane in self.lanes.items()}
+        self.stale = self.stale[n:].copy()
+        self.dropped += range(self.first, floor)
+        self.obsolete += range(page_of(self.first), page_of(floor))
+        self.unsaved = {number for number in self.unsaved if number >= page_of(floor)} | {page_of(floor)}
+        self.first = floor
 
 
 def _counts_lines(lane: NDArray[np.int64], windows: int) -> bool:
@@ -208,6 +229,8 @@ class Aggregate:
             # A window that has become empty says so, or its last figures would stand as the newest for ever.
             last = known.lanes[""][after - known.first].reshape(N_COUNTS, -1)
             known.stale[end - 1] |= (last != 0).any(axis=0)
+        elif 0 < after < known.first <= today:
+            known.stale[end - 1] = True  # what the last figures were has been dropped since
         self._changed[scope] = None
 
     def is_consistent(self, scope: str, today: int) -> bool:
@@ -273,6 +296,12 @@ class Aggregate:
                         record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency),
                         None,
                     )
+        for day in known.dropped:
+            for window in self.windows:
+                yield from (
+                    (record_key(scope, window, date_of(day).isoformat(), c), None) for c in {*currencies, *gone}
+                )
+        known.dropped.clear()
         known.stale[end - 1 : end] |= known.stale[:end].any(axis=0)
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
@@ -341,7 +370,7 @@ class Aggregate:
             series = series.reshape(len(series), published.shape[1])
             if len(series):
                 published[max(at, 0) :] = series[max(-at, 0) :]
-            if currency and _counts_lines(series, nw):
+            if currency and _counts_lines(series[max(scope.first + scope.kept_from() - first, 0) :], nw):
                 scope.published_in.append(currency)
             differs = scope.lane(currency) - published
             scope.stale |= differs.reshape(days, -1, nw).any(axis=1)
@@ -406,6 +435,7 @@ class Aggregate:
                 scope.lane(currency)[at:] += change.reshape(-1)
                 scope.stale[at:] |= change.any(axis=0)
                 scope.unsaved.add((scope.first + at) >> PAGE_SHIFT)
+        scope.drop()
 
     def _reach_back(self, scope: _Scope, first: int) -> None:
         """A late event: let the arrays begin at an earlier day. Before the first page there are only bases."""

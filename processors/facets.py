@@ -149,6 +149,11 @@ class Dictionaries:
         count = self.products.count if kind == "product" else self.named(kind).table.count
         return bool(count[0] >= count[1])
 
+    def close(self) -> None:
+        """From now on new items, categories, brands and channels count under `_other`."""
+        for names in (self.item, self.category, self.brand, self.channel):
+            names.close()
+
     def product(self, item: int, category: int, brand: int) -> int:
         """The number of a product, given on first use."""
         self._room_for_products(1)

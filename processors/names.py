@@ -189,6 +189,10 @@ class Names:
     def __len__(self) -> int:
         return int(self.table.count[0])
 
+    def close(self) -> None:
+        """No more numbers are given: what is new counts under `_other`."""
+        self.table.count[1] = self.table.count[0]
+
     def make_room(self, new: int, new_bytes: int) -> None:
         """Before a batch that may bring up to `new` names of `new_bytes` bytes. Raises PoolError when text is full."""
         count = len(self)

@@ -76,6 +76,7 @@ from processors.segments import (
     encode_touched,
     line_identities,
     load_segments,
+    trim,
 )
 from schemas.durable import BLOCK_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block
 from schemas.profile import ATTRIBUTES, PROFILE_PREFIX, Profile
@@ -120,6 +121,10 @@ _REACH_DAYS = 446
 """Days of the ring besides the horizon: what lies ahead, and the step in which the floor rises."""
 _FLOOR_STEP_DAYS = 64
 """The floor rises in steps, so that bases change a few times a year."""
+_ROWS_FOR_NAMES = 7 / 8
+"""Share of the rows from which on new names count under `_other`: the rest is for known names in other shops."""
+_TRIM_USERS = 2_000
+"""So many users are trimmed with one take of records: each is written then."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
 _NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX})
@@ -239,6 +244,8 @@ class Partition:
             reserve((config.max_users + 2,), np.int32),
         )
         self._profiles = Profiles()
+        self._trim_next = 0
+        """The next user whose ledger is to be trimmed; 0 when all have been."""
         self._known_lines = 0
         self._counters = self._fresh_counters(self._floor_for(today))
         self._row_names: list[bytes] = [b""]
@@ -252,6 +259,8 @@ class Partition:
         """Join a batch of events. Idempotent; the order of events and the cuts between batches change nothing."""
         if not len(decoded):
             return
+        if row_count(self._counters) > self.config.max_rows * _ROWS_FOR_NAMES:
+            self.dictionaries.close()
         decoded.buffer = _frozen(decoded.buffer)
         names = self.dictionaries.intern(decoded)
         self._zone_new_shops()
@@ -312,6 +321,7 @@ class Partition:
         floor = self._floor_for(self.today)
         if floor > floor_day(self._counters):
             raise_floor(self._counters, floor)
+            self._trim_next = 1
 
     # ------------------------------------------------------------------ durable records
 
@@ -322,6 +332,7 @@ class Partition:
         """
         yield from self._take_entries()
         yield from self._profiles.take()
+        self._trim()
         touched = self._ledger.touched
         if not touched.count[0]:
             return
@@ -416,6 +427,7 @@ class Partition:
         self._load_profiles()
         # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
         self._recount(users)
+        self._trim_next = 1
 
     # ------------------------------------------------------------------ reading
 
@@ -483,6 +495,29 @@ class Partition:
     def _fresh_counters(self, floor: int) -> Counters:
         c = self.config
         return new_counters(c.windows, floor, c.ring_days, c.max_rows, 1 << 33, c.mask >> N_KINDS)
+
+    @property
+    def is_trimming(self) -> bool:
+        """Whether more takes of records will drop what has become too old from ledgers."""
+        return self._trim_next > 0
+
+    def _trim(self) -> None:
+        """Drop what no kept T can need from the ledgers of the next few users.
+
+        The bounds go by the floor and not by today: a rebuilt base, the value at the day before the floor, has to equal
+        the one that is kept.
+        """
+        c, users = self.config, len(self.dictionaries.users)
+        if c.activity_days is None or c.purchase_days is None:
+            self._trim_next = 0
+            return
+        if not self._trim_next:
+            return
+        before = floor_day(self._counters) - PAGE_DAYS + c.horizon_days
+        end = min(self._trim_next + _TRIM_USERS, users + 1)
+        activity, purchases = (max(0, before - days) >> PERIOD_SHIFT for days in (c.activity_days, c.purchase_days))
+        trim(self._ledger, self._trim_next, end, activity, purchases)
+        self._trim_next = end if end <= users else 0
 
     def _marks(self) -> NDArray[np.int64]:
         """First days kept of activity and of purchases, first and last day seen."""

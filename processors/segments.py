@@ -28,16 +28,19 @@ from processors.ledger import (
     PERIODS,
     PRODUCT_MASK,
     R_DAY,
+    R_LINE,
     REFUNDS,
     V_BLOB,
     V_LENGTHS,
     Arena,
     Ledger,
     blob_length,
+    find_by_id,
     first_at,
     free_blob,
     new_blob,
     resize,
+    touch,
 )
 from processors.names import Table, intern
 
@@ -307,6 +310,40 @@ def load_segments(
         user = intern(users, keys, start + KEY_HEAD, key_end[r + 1] - start - KEY_HEAD)
         _set_segment(ledger, user, period, words, top, end)
     return len(key_end) - 1, OK
+
+
+@kernel
+def trim(ledger: Ledger, first: int, end: int, activity_period: int, purchase_period: int) -> None:
+    """Drop what users first … end - 1 have of periods before these: cells, lines, and refunds whose line is gone."""
+    arena = ledger.arena
+    words = arena.words
+    for user in range(first, end):
+        for kind in (CELLS, LINES):
+            field = 0 if kind == CELLS else L_PLACE
+            stride = 2 if kind == CELLS else 11
+            period = activity_period if kind == CELLS else purchase_period
+            start = arena.users[user, kind]
+            n = arena.users[user, N_LISTS + kind]
+            j = first_at(words, start, n, stride, field, np.int64(period) << (PERIOD_SHIFT + DAY_SHIFT))
+            for k in range(j):
+                touch(arena, ledger.touched, user, words[start + k * stride + field] >> DAY_SHIFT)
+            if kind == LINES:
+                _free_versions(ledger, user, LINES, 0, j)
+            if j > 0:
+                replace_range(arena, user, kind, 0, j, 0)
+        i = 0
+        while i < arena.users[user, N_LISTS + REFUNDS]:
+            at = arena.users[user, REFUNDS] + i * 11
+            day = words[at + R_DAY] & PRODUCT_MASK
+            if (
+                day >> PERIOD_SHIFT < purchase_period
+                and find_by_id(arena, user, LINES, words[at + R_LINE], words[at + R_LINE + 1]) < 0
+            ):
+                touch(arena, ledger.touched, user, day)
+                _free_versions(ledger, user, REFUNDS, i, i + 1)
+                replace_range(arena, user, REFUNDS, i, i + 1, 0)
+            else:
+                i += 1
 
 
 @kernel

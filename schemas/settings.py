@@ -123,8 +123,8 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
-    retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=7300)
-    retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=7300)
+    retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=1984)
+    retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=1984)
 
     # Bounds of what one partition knows; what comes after them counts under _other, and a metric tells
     max_users: int = _setting(4_194_304, "users", "Users that one partition may know.", ge=1, le=2**30)
