@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "worker": "Run one worker: it folds its partitions and publishes figures.",
     "topics": "Create the topics, or compare them with what they should be.",
     "replay": "Play files of events into Kafka, at any speed.",
+    "load": "Load history from files or a topic, until it is in the figures.",
     "simulate": "Make seeded traffic, as JSON lines or straight into Kafka.",
     "backtest": "Compute the factors of files of events, with no Kafka.",
     "factors": "Print the newest figures of a scope.",
