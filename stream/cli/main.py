@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "simulate": "Make seeded traffic, as JSON lines or straight into Kafka.",
     "backtest": "Compute the factors of files of events, with no Kafka.",
     "factors": "Print the newest figures of a scope.",
+    "export": "Write figures of many dates into a Parquet file.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
     "verify": "Recompute a running system's figures and print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
