@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import re
+import signal
 import threading
 import time
 
@@ -148,3 +149,22 @@ def test_what_a_transaction_has_left_at_the_end_of_a_topic_is_passed_over(system
 
 def test_a_topic_that_is_not_there_is_told(system):
     assert "topic nowhere does not exist" in system.smart("load", "--from-topic", "nowhere", expect=1).stderr
+
+
+@pytest.mark.timeout(600)
+def test_a_load_that_is_stopped_says_so_and_is_simply_started_again(system, tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join(history(6, 500)))
+    system.stack.stop_child("worker-1")
+    loading = system.smart_beside("load", file)
+    try:
+        assert "sent" in loading.stderr.readline()
+        loading.send_signal(signal.SIGINT)
+        rest = loading.communicate(timeout=60)[1]
+    finally:
+        loading.kill()
+    assert loading.returncode == 1
+    assert re.search(r"stopped; all is sent, but \d+ records wait for the workers still", rest)
+    system.stack.start_child("worker-1")
+    assert "all are in the figures" in system.smart("load", file).stderr
+    system.verify()
