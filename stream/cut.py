@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -34,6 +34,7 @@ from schemas.settings import Settings
 from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, PROFILES, SOURCE_TOPICS, changelog_topic
 from stream.transport.chunk import Chunk
 from stream.transport.driver import install
+from stream.transport.private import partition_counts
 from stream.transport.unpack import ChunkFormat
 
 SourceName = Literal["changelog", "events"]
@@ -99,12 +100,24 @@ class Tail:
 
     async def begin(self, places: Iterable[Place]) -> dict[Place, int]:
         """Read these from their beginnings, which are returned."""
+        return await self._begin(places, self._consumer.beginning_offsets)
+
+    async def begin_at_ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Read of these what will come to them, from their present ends on, which are returned."""
+        return await self._begin(places, self._consumer.end_offsets)
+
+    async def _begin(self, places: Iterable[Place], offsets_of: Callable[..., Awaitable[Any]]) -> dict[Place, int]:
         wanted = [TopicPartition(*place) for place in places]
         self._consumer.assign(wanted)
-        self._read = dict(await self._consumer.beginning_offsets(wanted))
+        self._read = dict(await offsets_of(wanted))
         for place, offset in self._read.items():
             self._consumer.seek(place, offset)
         return {(place.topic, place.partition): offset for place, offset in self._read.items()}
+
+    async def places_of(self, topic: str) -> list[Place]:
+        """Every partition of a topic; none where it does not exist."""
+        counts = await partition_counts(self._consumer)
+        return [(topic, partition) for partition in range(counts.get(topic, 0))]
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Where the committed part of each ends."""
@@ -120,19 +133,24 @@ class Tail:
 
     async def catch_up(self, apply: Callable[[Chunk], None]) -> int:
         """Hand on everything up to the present ends; returns how many records that were."""
+        n = 0
+        async for chunk in self.chunks():
+            apply(chunk)
+            n += len(chunk)
+        return n
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Everything up to the present ends."""
         ends = await self._consumer.end_offsets(list(self._read))
         behind = {place for place, end in ends.items() if self._read[place] < end}
-        n = 0
         while behind:
             polled = await self._consumer.getmany(*behind, timeout_ms=_POLL_MS, max_records=8)
             for place, chunks in polled.items():
                 for chunk in chunks:
-                    apply(chunk)
-                    n += len(chunk)
                     self._read[place] = chunk.last + 1
+                    yield chunk
                 if self._read[place] >= ends[place]:
                     behind.discard(place)
-        return n
 
 
 class Cut:

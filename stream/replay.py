@@ -75,7 +75,7 @@ class Source:
     def __iter__(self) -> Iterator[Native | Refusal]:
         """Events and refusals, in the order of the rows."""
         if self._format == "native":  # as bytes: a line is passed on as it stands
-            return (keyed(line) for line in map(bytes.strip, self.files.lines()) if line)
+            return map(keyed, self.files.events())
         return FORMATS[self._format](self._rows(), self._shop_id)
 
     def _rows(self) -> Iterator[str]:

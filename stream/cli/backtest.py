@@ -101,7 +101,7 @@ def _feed(run: Backtest, files: InputFiles, format_name: str, shop_id: str, refu
 
 def _values(files: InputFiles, format_name: str, shop_id: str, refused: Counter[Code]) -> Iterator[bytes]:
     if format_name == "native":  # lines are record values as they are: no need to look for their users
-        yield from filter(None, map(bytes.strip, files.lines()))
+        yield from files.events()
         return
     for made in FORMATS[format_name](files.text(), shop_id):
         if isinstance(made, Refusal):

@@ -6,7 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.live import Live
 
 from schemas.adapters import FORMATS
+from schemas.adapters.completejourney import ZONE
 from schemas.errors import SmartError
-from schemas.settings import Settings, load
+from schemas.settings import PREFIX, Settings, load
 from schemas.topics import SHOPS
 from serving.store import StoreReader
 from stream.admin import Admin, differences
@@ -44,6 +45,8 @@ _TICKS_PER_SECOND: Final = 5
 _BEFORE_MIDNIGHT_MS: Final = 3 * HOUR_MS
 _HISTORY_DAYS: Final = 400
 _LOOKS_PER_SECOND: Final = {True: 1.0, False: 2.0}
+_SPEEDS: Final = {False: "120", True: "86400"}
+"""What is played is real → speed."""
 _SETTLE_S_MAX: Final = 60.0
 _SHARED_S_MAX: Final = 120.0
 
@@ -67,8 +70,13 @@ def demo(
     users: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of simulated users.")] = 50_000,
     rate: Annotated[float, typer.Option(min=1, help="Events per second on the mean of an ordinary day.")] = 500,
     speed: Annotated[
-        str, typer.Option(help="How much faster than the clock event time runs; 'max' with --replay only.")
-    ] = "120",
+        str | None,
+        typer.Option(
+            help="How much faster than the clock event time runs; 'max' with --replay and --real only. "
+            "Default: 120; 86400, a day a second, with --real.",
+            show_default=False,
+        ),
+    ] = None,
     history: Annotated[int, typer.Option(min=0, help="Events of the year before, played in first.")] = 60_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed plays the same events.")] = 1,
     replay: Annotated[
@@ -78,6 +86,9 @@ def demo(
         str, typer.Option("--format", help=f"What the files hold: {', '.join(FORMATS)}.")
     ] = "native",
     shop_id: Annotated[str, typer.Option(help="The shop, for formats without one.")] = "shop",
+    real: Annotated[
+        bool, typer.Option("--real", help="Play real data instead: a year of baskets of American grocery stores.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Number of workers.")] = 2,
     window: Annotated[int, typer.Option(min=1, help="Period that the view shows, in days.")] = 1,
     duration: Annotated[
@@ -90,20 +101,23 @@ def demo(
     Broker, store and workers run in the data folder (SMART_DATA_DIR, .smart by default) and keep their state for the
     next run. Time follows the events. Ctrl-C stops everything. Exit code 1 where something cannot be started.
     """
-    factor = parse_speed(speed)
-    if replay is None and factor is None:
-        raise typer.BadParameter("'max' needs --replay: simulated shoppers have no end")
+    factor = parse_speed(speed or _SPEEDS[real])
+    if real and replay is not None:
+        raise typer.BadParameter("--real and --replay: one of the two can be played")
+    if replay is None and not real and factor is None:
+        raise typer.BadParameter("'max' needs --replay or --real: simulated shoppers have no end")
     if format_name not in FORMATS:
         raise typer.BadParameter(f"{format_name!r} is none of {', '.join(FORMATS)}", param_hint="--format")
-    files = None if replay is None else Source(InputFiles(replay), format_name, shop_id)
+    part = _real_part(factor) if real else None
+    if replay is not None:
+        part = Part(Replay("demo", speed=factor).batches(Source(InputFiles(replay), format_name, shop_id)), factor)
     is_plain = plain or not Console().is_terminal
     quiet_clients()
-    with _started(fresh=fresh, workers=workers) as (stack, settings, addresses):
+    own = {"default_timezone": ZONE} if real else {}
+    with _started(fresh=fresh, workers=workers, own=own) as (stack, settings, addresses):
         if window not in settings.windows:
             raise typer.BadParameter(f"{window} is none of SMART_WINDOWS {settings.windows}", param_hint="--window")
-        if files is not None:
-            part = Part(Replay("demo", speed=factor).batches(files), factor)
-        else:
+        if part is None:
             scenario = Scenario(
                 seed,
                 0,
@@ -118,16 +132,30 @@ def demo(
     typer.echo(f"stopped; the data stay in {stack.folder.path}", err=True)
 
 
+def _real_part(speed: float | None) -> Part:
+    """The real data, with a record for each of their stores. Raises RealDataError where they are not installed."""
+    from stream.completejourney import files, shops
+
+    batches = Replay("completejourney", speed=speed).batches(Source(InputFiles(files()), "completejourney", ""))
+    return Part(batches, speed, shops=list(shops()))
+
+
 @contextlib.contextmanager
-def _started(*, fresh: bool, workers: int) -> Iterator[tuple[LocalStack, Settings, list[str]]]:
-    """The stack with its topics and workers, and the addresses of the workers' metrics; stopped at the end."""
+def _started(*, fresh: bool, workers: int, own: Mapping[str, str]) -> Iterator[tuple[LocalStack, Settings, list[str]]]:
+    """The stack with its topics and workers, and the addresses of the workers' metrics; stopped at the end.
+
+    own: settings of what is played, where the environment does not say otherwise.
+    """
     began_s = time.monotonic()
 
     def say(step: str) -> None:
         typer.echo(f"{time.monotonic() - began_s:5.1f} s  {step}", err=True)
 
     with _compiled(say) as wait_until_compiled, LocalStack(fresh=fresh, on_step=say) as stack:
-        settings = load(brokers=stack.bootstrap_servers, redis_url=stack.redis_url, clock="event")
+        settings = load(brokers=stack.bootstrap_servers, redis_url=stack.redis_url, clock="event", **own)
+        shared = {"clock": settings.clock, "default_timezone": settings.default_timezone}
+        _check_zone(stack, settings)
+        stack.tell_settings(shared)
         say("creating the topics")
         topics = registered(settings)
         with Admin(settings.brokers) as admin:
@@ -141,13 +169,24 @@ def _started(*, fresh: bool, workers: int) -> Iterator[tuple[LocalStack, Setting
             )
         wait_until_compiled()
         say(f"starting {workers} workers")
-        names = [stack.add_worker(argv=_WORKER, env={"SMART_CLOCK": settings.clock}) for _ in range(workers)]
+        env = {PREFIX + name.upper(): value for name, value in shared.items()}
+        names = [stack.add_worker(argv=_WORKER, env=env) for _ in range(workers)]
         for name in names:
             stack.wait_ready(name)
         addresses = [f"{HOST}:{stack.addresses.metrics_ports[name]}" for name in names]
         _wait_until_shared(settings, addresses)
         say(f"ready: {workers} workers share {settings.partitions} partitions")
         yield stack, settings, addresses
+
+
+def _check_zone(stack: LocalStack, settings: Settings) -> None:
+    """Raise SmartError where an earlier run has kept the market's dates in another zone, as other data do."""
+    earlier = stack.earlier_settings.get("default_timezone", settings.default_timezone)
+    if earlier != settings.default_timezone:
+        raise SmartError(
+            f"{stack.folder.path} holds other data: its market's dates are those of {earlier}, these are of "
+            f"{settings.default_timezone}: start with --fresh, or name another folder in SMART_DATA_DIR"
+        )
 
 
 @contextlib.contextmanager

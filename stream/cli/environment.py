@@ -1,6 +1,7 @@
-"""What a command starts from: the settings of the environment, with the addresses of a running local stack.
+"""What a command starts from: the settings of the environment, with what a running local stack tells.
 
-A stack that runs on the data folder tells its addresses there; a setting in the environment comes before them.
+A stack that runs on the data folder tells its addresses there, and settings that its workers have; a setting in the
+environment comes before them.
 """
 
 import os
@@ -23,4 +24,4 @@ def current_settings() -> Settings:
     addresses = running_addresses(settings.data_dir)
     if addresses is None:
         return settings
-    return load(brokers=addresses.bootstrap_servers, redis_url=addresses.redis_url)
+    return load(brokers=addresses.bootstrap_servers, redis_url=addresses.redis_url, **addresses.settings)

