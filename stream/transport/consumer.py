@@ -44,6 +44,11 @@ WAIT_FOR_ROOM_S = 0.01
 WAIT_FOR_RECORDS_S = 0.25
 """A seek waits for the fetch under way, so none may wait for long."""
 WATCH_GROUP_S = 1.0
+BEHIND_RECORDS = 20_000
+BEHIND_FACTOR = 4
+"""A worker that is so far behind in a partition commits so much less often: nobody sees its figures as they are made,
+and what a commit costs goes by what has changed, which is nearly all of a shop's figures after a few thousand events.
+"""
 
 
 class ChunkMessage(ConsumerMessage):
@@ -281,12 +286,16 @@ class ChunkConsumer(driver.Consumer):
 
     @Service.task
     async def _commit_handler(self) -> None:
-        interval_s = self.commit_interval
-        due = monotonic() + interval_s
+        due = monotonic() + self.commit_interval
         while not self.should_stop:
             await self.sleep(max(0.0, due - monotonic()))
             await self.commit()
-            due = max(due + interval_s, monotonic())  # a slow commit delays the next one, it is not made up for
+            # A slow commit delays the next one, it is not made up for.
+            due = max(due + self.commit_interval * (BEHIND_FACTOR if self._is_behind() else 1), monotonic())
+
+    def _is_behind(self) -> bool:
+        sources = [tp for tp in self._books if tp.topic not in self.app.compacted_topics]
+        return any((self.backlog(tp) or 0) > BEHIND_RECORDS for tp in sources)
 
     async def force_commit(self, *_args: Any, **_options: Any) -> bool:
         """One commit of everything; see the module.
