@@ -74,8 +74,8 @@ def measure(scale: float) -> Result:
     """Every stage over every data set that is there."""
     stages, sizes = [], []
     _warm_up()
-    for data in (_simulated(int(SIMULATED_EVENTS * scale)), *_real(scale)):
-        decoded = [_decode(data, chunk) for chunk in data.chunks]  # also loads the kernels
+    for data in (simulated(int(SIMULATED_EVENTS * scale)), *_real(scale)):
+        decoded = decoded_chunks(data)  # also loads the kernels
         today = max(int(one.event_ms.max()) for one in decoded if len(one)) // DAY_MS + 2
         stages += _stages(data, decoded, today)
         sizes += _sizes(data, decoded, today)
@@ -98,12 +98,13 @@ def measure(scale: float) -> Result:
 
 def _warm_up() -> None:
     """Load every kernel, and take the first memory."""
-    few = _simulated(80_000)
-    decoded = [_decode(few, chunk) for chunk in few.chunks]
+    few = simulated(80_000)
+    decoded = decoded_chunks(few)
     list(_stages(few, decoded, int(decoded[-1].event_ms.max()) // DAY_MS + 2))
 
 
-def _simulated(events: int) -> Data:
+def simulated(events: int) -> Data:
+    """One partition of the traffic of the durable path."""
     traffic = Traffic.of(events)
     by_topic: dict[str, tuple[list[bytes], list[bytes]]] = {}
     for batch in traffic.messages():
@@ -131,6 +132,11 @@ def _real(scale: float) -> Iterator[Data]:
             values = [made.value for made in FORMATS[format_name](rows, "shop") if not isinstance(made, Refusal)]
         values = values[: max(int(len(values) * min(scale * 10, 1)), CHUNK)]
         yield Data(name, [(values[i : i + CHUNK], None) for i in range(0, len(values), CHUNK)], 1)
+
+
+def decoded_chunks(data: Data) -> list[Decoded]:
+    """All its chunks."""
+    return [_decode(data, chunk) for chunk in data.chunks]
 
 
 def _decode(data: Data, chunk: tuple[list[bytes], list[bytes] | None]) -> Decoded:
