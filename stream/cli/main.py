@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "simulate": "Make seeded traffic, as JSON lines or straight into Kafka.",
     "backtest": "Compute the factors of files of events, with no Kafka.",
     "factors": "Print the newest figures of a scope.",
+    "compare": "Print figures beside those of the period before and of a year earlier.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
     "breakdown": "Print the figures of all categories, channels … of a shop or the market.",
     "items": "Print the item table of a shop.",
