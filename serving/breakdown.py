@@ -59,7 +59,7 @@ async def parts_of(
             f"no figures by {kind} are kept of {scope.name}: SMART_SCOPES of the workers must have {word}, and events "
             f"must name a {kind}"
         )
-    return await _read(reader, newest, names, window_days, date, windows)
+    return await read_parts(reader, newest, names, window_days, date, windows)
 
 
 async def figures_at(  # what is asked for
@@ -79,7 +79,7 @@ async def figures_at(  # what is asked for
     return records_at(scopes, values, windows, window_days, day_of(date), provenance)
 
 
-async def _read(
+async def read_parts(
     reader: StoreReader,
     newest: Sequence[FactorRecord],
     names: Sequence[str],
@@ -87,6 +87,10 @@ async def _read(
     date: dt.date | None,
     windows: Sequence[int],
 ) -> Parts:
+    """The figures of a whole, of which these are the newest records, and of parts of it with these names.
+
+    Arguments and errors else as of `parts_of`.
+    """
     latest = max(newest, key=lambda record: record.as_of)
     provenance = Provenance(latest.history_from, latest.complete_through, latest.computed_at)
     if date is not None and date.isoformat() != latest.as_of:

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
     "breakdown": "Print the figures of all categories, channels … of a shop or the market.",
     "items": "Print the item table of a shop.",
+    "spend": "Say what buyers of a shop spend, how often and on what.",
     "verify": "Recompute a running system's figures and print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
     "config": "List every setting with its value, default and meaning.",
