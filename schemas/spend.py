@@ -29,7 +29,7 @@ class Concentration(msgspec.Struct, frozen=True, kw_only=True):
     """Of all of them; what is sold without a name of this kind is missing from it."""
     gmv_share: Ratio | None
     """Of the shop's GMV."""
-    herfindahl: Annotated[float | None, Meta(ge=0, le=1, description="Σ (GMV of one / GMV of all of them)².")]
+    herfindahl: Annotated[float, Meta(ge=0, le=1, description="Σ (GMV of one / GMV of all of them)².")] | None
     top_10_share: Ratio | None
     """GMV of the ten greatest / GMV of all of them."""
     for_80_percent: Count

@@ -118,6 +118,16 @@ class StoreReader:
         fields = dict((await self._ask([("HGETALL", pages_key(scope))]))[0])
         return {field.decode(): value for field, value in fields.items()}
 
+    async def published_once(self, key: str) -> bytes | None:
+        """A value that is never changed once it is there."""
+        found: bytes | None = (await self._ask([("GET", key)]))[0]
+        return found
+
+    async def publish_once(self, key: str, value: bytes) -> bytes:
+        """Put a value there unless there is one; returns the one that stands."""
+        found: bytes = (await self._ask([("SET", key, value, "NX"), ("GET", key)]))[1]
+        return found
+
     async def scopes(self, pattern: str = "*") -> list[str]:
         """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot
         paths.
@@ -128,7 +138,7 @@ class StoreReader:
             raise self._unreachable(error) from error
         return sorted(scope_of(key.decode()) for key in keys)
 
-    async def _ask(self, commands: Iterable[tuple[str | int, ...]]) -> list[Any]:
+    async def _ask(self, commands: Iterable[tuple[str | int | bytes, ...]]) -> list[Any]:
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for command in commands:

@@ -1,5 +1,17 @@
 """How figures stand in a table for people; '-' where there is no value."""
 
+from typing import Final
+
+SHARES: Final = ("m", "m_new", "m_existing")
+MEANS: Final = ("a", "r")
+
+
+def figure(name: str, value: float | None) -> str:
+    """A figure of the factor record."""
+    if name in SHARES:
+        return share(value)
+    return mean(value) if name in MEANS else number(value)
+
 
 def number(value: float | None) -> str:
     """A count or a money amount."""

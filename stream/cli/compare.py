@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
-from typing import Final
 
 import typer
 from rich.console import Console
@@ -18,13 +16,10 @@ from schemas.settings import Settings
 from serving.comparison import Reach, compare_at
 from serving.store import StoreReader
 from stream.cli import asked
-from stream.cli.cells import growth, mean, number, share
+from stream.cli.cells import figure, growth
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
-
-SHARES: Final = ("m", "m_new", "m_existing")
-MEANS: Final = ("a", "r")
 
 
 @app.command()
@@ -81,22 +76,9 @@ def _table(record: ComparisonRecord) -> Table:
     for heading in ("value", then[0], "change", then[1], "change"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in FIGURES:
-        one, cell = record.figures[name], _cell_of(name)
-        table.add_row(
-            name,
-            cell(one.value),
-            cell(one.previous),
-            growth(one.previous_growth),
-            cell(one.year),
-            growth(one.year_growth),
-        )
+        one = record.figures[name]
+        value, previous, year = (figure(name, each) for each in (one.value, one.previous, one.year))
+        table.add_row(name, value, previous, growth(one.previous_growth), year, growth(one.year_growth))
     table.caption = f"data from {record.history_from or 'unknown'}"
     table.caption_justify = "left"
     return table
-
-
-def _cell_of(name: str) -> Callable[[float | None], str]:
-    """How a figure is written."""
-    if name in SHARES:
-        return share
-    return mean if name in MEANS else number

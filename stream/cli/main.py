@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "breakdown": "Print the figures of all categories, channels … of a shop or the market.",
     "items": "Print the item table of a shop.",
     "spend": "Say what buyers of a shop spend, how often and on what.",
+    "peers": "Print a shop's figures beside the mean of shops of its size.",
     "verify": "Recompute a running system's figures and print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
     "config": "List every setting with its value, default and meaning.",

@@ -123,7 +123,7 @@ def _stored(simulation, reference):
         if counts[: at - first].any() or not np.array_equal(series[at - start :], counts[at - first :]):
             yield f"{scope.name}: the store's pages say something else"
         listed = index_entry(scope.name)
-        if listed is not None and listed[1] not in simulation.stored.get(listed[0], {}):
+        if counts.any() and listed is not None and listed[1] not in simulation.stored.get(listed[0], {}):
             yield f"{scope.name}: the store does not list it"
         by_window = defaultdict(dict)
         for value in simulation.stored.get(live_key(scope.name), {}).values():
