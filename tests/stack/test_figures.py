@@ -1,5 +1,10 @@
 """The running stack gives the same figures as the backtest, and `smart verify` finds no difference."""
 
+import json
+import time
+
+from redis import Redis
+
 from tests.running import System, assert_shows_the_backtest, question_for
 from tests.streams import ALL_WORDS, ZONES, delivered, seeded_stream
 
@@ -26,3 +31,39 @@ def test_made_up_shops_in_all_zones_and_scopes(tmp_path):
         assert (sampled["source"], sampled["dates"]) == ("events", 40)
         compared = assert_shows_the_backtest(system.live(), values, question_for(ALL_WORDS, ZONES), HORIZON_DAYS)
         assert compared > 5_000
+        parts_are_shown_side_by_side(system)
+        with Redis.from_url(system.stack.redis_url) as client:
+            client.flushall()
+        wait_until_shown(system)
+        parts_are_shown_side_by_side(system)
+
+
+def parts_are_shown_side_by_side(system):
+    """Every row of the item table is the figure of the item alone."""
+    tables = records(system.smart("items", "s1", "--window", 30, "--json"))
+    assert {row["value"] for one in tables for row in one["rows"]} == {"i1", "i2", "i3", "i4"}
+    alone = {}
+    for item in ("i1", "i2", "i3", "i4"):
+        told = records(system.smart("factors", f"shop=s1|item={item}", "--window", 30, "--json"))
+        alone |= {(record["scope"], record["currency"]): record for record in told}
+    for one in tables:
+        for row in one["rows"]:
+            record = row["figures"]
+            assert record == alone[record["scope"], record["currency"]]
+    (best, *_) = records(system.smart("spend", "s1", "--window", 30, "--json"))
+    assert [spread["by"] for spread in best["concentrations"]] == ["category", "channel", "item"]
+    compared = records(system.smart("compare", "shop=s1", "--window", 30, "--json"))
+    assert {one["currency"] for one in compared} >= {one["currency"] for one in tables}
+
+
+def wait_until_shown(system, seconds=60):
+    """Until the workers have noticed that the store is empty and have written all of it again."""
+    deadline = time.monotonic() + seconds
+    while system.smart("items", "s1", expect=None).returncode:
+        assert time.monotonic() < deadline, "the store was not written again"
+        time.sleep(0.5)
+    time.sleep(2)
+
+
+def records(told):
+    return [json.loads(line) for line in told.stdout.splitlines()]
