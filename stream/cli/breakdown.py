@@ -79,7 +79,7 @@ async def _records(
             await asked.newest_date(reader, scope.name, date)
         found = await parts_of(reader, scope, by, window_days, date, settings.windows)
     if found is None or not found.whole:
-        raise asked.nothing_of(scope.name, f" for {window_days} days to {date}" if date else "")
+        raise asked.nothing_of(scope.name, f" for {window_days} days" + (f" to {date}" if date else ""))
     return breakdown(found.whole, found.parts, by, sort, limit)
 
 
