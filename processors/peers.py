@@ -205,10 +205,8 @@ def _band(size: int) -> int:
 
 
 def _places(shops: Sequence[Shop], parts: Parts, figures: Sequence[str]) -> Mapping[str, dict[str, int]]:
-    """Shop → figure → quarter of the tier that it is in; nothing in a small tier."""
+    """Shop → figure → quarter of the tier that it is in; only where enough shops have a value."""
     places: dict[str, dict[str, int]] = {}
-    if len(shops) < QUARTILE_SHOPS:
-        return places
     sums = {name: parts[:, list(of)].sum(axis=1).astype(np.float64) for name, of in SUMS.items()}
     for name in figures:
         if name in SUMS:
