@@ -151,9 +151,14 @@ class _Scope:
         return max([0, *(base.floor - self.first for base in self.bases.values())])
 
     def drop(self) -> None:
-        """Forget the rows before the floors of all partitions. The first total page is from zero on: it changes."""
-        floor = min((base.floor for base in self.bases.values()), default=self.first)
-        floor = min([floor, *(number << PAGE_SHIFT for _, number in self.pages)]) & -PAGE_DAYS
+        """Forget the rows before the floors of all partitions that still count anything. The first total page is from
+        zero on: it changes.
+
+        A partition whose users have all left the scope has an empty base, which may be of an old floor for ever.
+        """
+        floors = [base.floor for base in self.bases.values() if base.page.lanes]
+        floors += [number << PAGE_SHIFT for _, number in self.pages]
+        floor = min([self.kept_from() + self.first, *floors]) & -PAGE_DAYS
         n = floor - self.first
         if n <= 0 or n >= len(self.stale):
             return

@@ -36,6 +36,8 @@ class Recommendation(NamedTuple):
     """What it has contributed over all steps."""
     change_minor: int
     """ΔGMV from the first to the last period."""
+    steps: NDArray[np.int64]
+    """[periods - 1, factors] what each has contributed to the change from one period to the next."""
 
 
 def levels(records: Sequence[FactorRecord]) -> Levels:
@@ -96,8 +98,9 @@ def recommended(steps: Levels) -> Recommendation | None:
     """
     if len(steps) < 2:
         return None
-    parts = contributions(steps[:-1], steps[1:]).sum(axis=(0, 1))
+    by_step = contributions(steps[:-1], steps[1:]).sum(axis=1)
+    parts = by_step.sum(axis=0)
     best = int(parts.argmax())
     if parts[best] <= 0:
         return None
-    return Recommendation(FACTORS[best], int(parts[best]), int(steps[-1, :, 2].sum() - steps[0, :, 2].sum()))
+    return Recommendation(FACTORS[best], int(parts[best]), int(steps[-1, :, 2].sum() - steps[0, :, 2].sum()), by_step)

@@ -15,6 +15,7 @@ from processors.decode.profiles import decode_profile
 from processors.figures import Provenance
 from processors.pages import total_series
 from processors.partition import KINDS, CoreConfig, Partition
+from processors.snapshot import pack_pages, values_at
 
 _EVENTS = (
     (
@@ -58,6 +59,7 @@ def warm() -> None:
         aggregate.is_consistent(scope, today)
         list(aggregate.take(scope, today, Provenance()))
         total_series(dict(aggregate.pages(scope)), len(config.windows), "", today)
+        values_at(pack_pages([dict(aggregate.pages(scope))]), 1, len(config.windows), today)
     restored = Partition(config, today)
     restored.load([key for key, _ in records], [value for _, value in records])
     restored.rebuild()

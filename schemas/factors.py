@@ -84,3 +84,8 @@ def record_key(scope: str, window_days: int, as_of: str, currency: str) -> str:
 def decode_record(value: bytes) -> FactorRecord:
     """The record of its JSON. Raises msgspec.DecodeError (ValidationError where a field is wrong)."""
     return _DECODER.decode(value)
+
+
+def decode_records(lines: bytes) -> list[FactorRecord]:
+    """The records of JSON lines. Raises msgspec.DecodeError."""
+    return _DECODER.decode_lines(lines)

@@ -12,8 +12,22 @@ from schemas.factors import Date, Money
 Change = Annotated[int, Meta(description="Minor units of the record's currency; may be negative.")]
 
 
+class GrowthStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What each factor has contributed to the change of GMV from the period before to the one that ends at `as_of`."""
+
+    as_of: Date
+    gmv_minor: Money
+    gmv_change_minor: Change
+    s_part_minor: Change
+    m_part_minor: Change
+    art_part_minor: Change
+
+
 class Recommended(msgspec.Struct, frozen=True, kw_only=True):
-    """The factor whose growth has contributed most to the growth of GMV over the scope's history."""
+    """The factor whose growth has contributed most to the growth of GMV over the scope's history.
+
+    `part_minor` is the greatest of the three `_part_minor`; each of these is the sum of those of the steps.
+    """
 
     factor: Annotated[str, Meta(pattern="^(s|m|art)$")]
     part_minor: Change
@@ -22,6 +36,11 @@ class Recommended(msgspec.Struct, frozen=True, kw_only=True):
     """Last date of the first period that was looked at."""
     last: Date
     periods: Annotated[int, Meta(ge=2)]
+    s_part_minor: Change = 0
+    m_part_minor: Change = 0
+    art_part_minor: Change = 0
+    steps: list[GrowthStep] | None = None
+    """From each period to the next, the oldest first; null where they were not asked for."""
 
 
 class GrowthRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="growth"):

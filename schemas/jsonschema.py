@@ -12,18 +12,26 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas.breakdown import BreakdownRecord
+from schemas.comparison import ComparisonRecord
 from schemas.control import ClockRecord, ShopRecord
 from schemas.event import COUNTED_ACTIONS, REQUIRED_BY_ACTION, Event
 from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
+from schemas.peers import PeerRecord
 from schemas.profile import ProfileRecord
+from schemas.spend import SpendRecord
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "event": Event,
     "factor-record": FactorRecord,
+    "comparison-record": ComparisonRecord,
     "growth-record": GrowthRecord,
     "profile-record": ProfileRecord,
+    "breakdown-record": BreakdownRecord,
+    "spend-record": SpendRecord,
+    "peer-record": PeerRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,
 }

@@ -2,15 +2,20 @@
 
     smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
     smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
+    smart:index:{family}  hash: value → nothing; the scopes of a family that have ever had figures, by their last word
+    smart:peers:{T}|{W}   string: what is published of all tiers of shops for a period, JSON; by the first who asks
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
-The store is a copy: everything in it can be written again from the topics.
+The store is a copy: everything in it can be written again from the topics. Workers write all of it but the tiers, which
+are computed from the rest, once (docs/concepts/peers.md).
 """
 
 from typing import Final
 
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
+PEERS_PREFIX: Final = "smart:peers:"
+INDEX_PREFIX: Final = "smart:index:"
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -41,6 +46,34 @@ def parse_live_field(field: str) -> tuple[int, str]:
 def pages_key(scope: str) -> str:
     """Key of the hash with the total pages of a scope; its fields are page numbers."""
     return PAGES_PREFIX + scope
+
+
+def index_entry(scope: str) -> tuple[str, str] | None:
+    """(key, field) under which a scope is listed: scopes that differ in their last word alone are a family.
+
+    A family's hash is written by all owners of its scopes, so fields are only ever added. None for the one scope
+    that is no member of a family.
+
+    >>> index_entry("shop=s1|item=i1"), index_entry("shop=s1")
+    (('smart:index:shop=s1|item', 'i1'), ('smart:index:shop', 's1'))
+    >>> index_entry("market")
+    """
+    family, equals, value = scope.rpartition("=")
+    return (INDEX_PREFIX + family, value) if equals else None
+
+
+def index_key(family: str) -> str:
+    """Key of the list of a family: a scope's name up to its last `=`, such as `shop` or `shop=s1|item`."""
+    return INDEX_PREFIX + family
+
+
+def peers_key(as_of: str, window_days: int) -> str:
+    """Key of what is published of all tiers for a period.
+
+    >>> peers_key("2026-11-11", 30)
+    'smart:peers:2026-11-11|30'
+    """
+    return f"{PEERS_PREFIX}{as_of}|{window_days}"
 
 
 def owner_key(partition: int) -> str:

@@ -10,11 +10,38 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from schemas.errors import SmartError
-from schemas.factors import FactorRecord, decode_record
-from schemas.store import LIVE_PREFIX, live_field, live_key, pages_key, parse_live_field, scope_of
+from schemas.factors import FactorRecord, decode_record, decode_records
+from schemas.store import LIVE_PREFIX, index_key, live_field, live_key, pages_key, parse_live_field, scope_of
 
 _TIMEOUT_S: Final = 5.0
 _SCAN_KEYS: Final = 1_000
+_SCOPES_AT_A_TIME: Final = 2_000
+_PAGED_SCOPES_AT_A_TIME: Final = 200
+"""The records, and the pages, of so many scopes are read by one script: the store answers nobody else meanwhile, for a
+few milliseconds.
+"""
+
+# One long answer each, put together by the store: to take 100,000 short ones apart costs several times as much.
+_LISTED: Final = "return table.concat(redis.call('HKEYS', KEYS[1]), '\\n')"
+_NEWEST: Final = """
+local found = {}
+for _, key in ipairs(KEYS) do
+  for _, record in ipairs(redis.call('HMGET', key, unpack(ARGV))) do
+    if record then found[#found + 1] = record end
+  end
+end
+return table.concat(found, '\\n')"""
+_PAGES: Final = """
+local found = {}
+for _, key in ipairs(KEYS) do
+  local pages = redis.call('HGETALL', key)
+  found[#found + 1] = struct.pack('<i4', #pages / 2)
+  for i = 1, #pages, 2 do
+    found[#found + 1] = struct.pack('<i4i4', tonumber(pages[i]), #pages[i + 1])
+    found[#found + 1] = pages[i + 1]
+  end
+end
+return table.concat(found)"""
 
 
 class StoreError(SmartError):
@@ -55,10 +82,51 @@ class StoreReader:
         rows = await self._ask([("HMGET", live_key(scope), *fields) for scope in scopes])
         return [_record(scope, value) for scope, row in zip(scopes, rows, strict=True) for value in row if value]
 
+    async def family(self, name: str) -> list[str]:
+        """The scopes that have figures and differ from one another in their last word alone, by name.
+
+        name: what they have in common, such as `shop` or `shop=s1|item` (docs/concepts/breakdown.md).
+        """
+        listed = (await self._ask([("EVAL", _LISTED, 1, index_key(name))]))[0].decode()
+        return sorted(f"{name}={value}" for value in listed.split("\n")) if listed else []
+
+    async def newest_of_many(
+        self, scopes: Sequence[str], window_days: int, currencies: Sequence[str]
+    ) -> list[FactorRecord]:
+        """The newest records of any number of scopes, of one window and known currencies; in their order."""
+        fields = [live_field(window_days, currency) for currency in currencies]
+        found: list[FactorRecord] = []
+        for at in range(0, len(scopes), _SCOPES_AT_A_TIME):
+            keys = [live_key(scope) for scope in scopes[at : at + _SCOPES_AT_A_TIME]]
+            answer = (await self._ask([("EVAL", _NEWEST, len(keys), *keys, *fields)]))[0]
+            try:
+                found += decode_records(answer)
+            except msgspec.DecodeError as error:
+                raise StoreError(f"the serving store holds what is no factor record: {error}") from error
+        return found
+
+    async def pages_of_many(self, scopes: Sequence[str]) -> bytes:
+        """The total pages of any number of scopes, packed as `processors.snapshot` takes them."""
+        packed = []
+        for at in range(0, len(scopes), _PAGED_SCOPES_AT_A_TIME):
+            keys = [pages_key(scope) for scope in scopes[at : at + _PAGED_SCOPES_AT_A_TIME]]
+            packed.append((await self._ask([("EVAL", _PAGES, len(keys), *keys)]))[0])
+        return b"".join(packed)
+
     async def pages(self, scope: str) -> dict[str, bytes]:
         """The total pages of a scope: page number → bytes."""
         fields = dict((await self._ask([("HGETALL", pages_key(scope))]))[0])
         return {field.decode(): value for field, value in fields.items()}
+
+    async def published_once(self, key: str) -> bytes | None:
+        """A value that is never changed once it is there."""
+        found: bytes | None = (await self._ask([("GET", key)]))[0]
+        return found
+
+    async def publish_once(self, key: str, value: bytes) -> bytes:
+        """Put a value there unless there is one; returns the one that stands."""
+        found: bytes = (await self._ask([("SET", key, value, "NX"), ("GET", key)]))[1]
+        return found
 
     async def scopes(self, pattern: str = "*") -> list[str]:
         """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot
@@ -70,7 +138,7 @@ class StoreReader:
             raise self._unreachable(error) from error
         return sorted(scope_of(key.decode()) for key in keys)
 
-    async def _ask(self, commands: Iterable[tuple[str, ...]]) -> list[Any]:
+    async def _ask(self, commands: Iterable[tuple[str | int | bytes, ...]]) -> list[Any]:
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for command in commands:

@@ -24,7 +24,7 @@ from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.durable import encode_published_before, encode_published_day, published_page_key
 from schemas.scopes import parse
 from schemas.settings import Settings
-from schemas.store import live_field, live_key, pages_key
+from schemas.store import index_entry, live_field, live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
@@ -337,6 +337,9 @@ class World:
             fields = {live_field(record.window_days, record.currency): record.encode() for record in whole.newest}
             notes.replace(live_key(whole.scope), fields)
             notes.replace(pages_key(whole.scope), {str(number): page for number, page in whole.pages})
+            listed = index_entry(whole.scope)
+            if listed is not None:
+                notes.put(*listed, b"")
             n += 1
         return n > 0
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,7 +10,7 @@ from processors.figures import Provenance
 from processors.pages import PageError
 from schemas.errors import SmartError, UsageError
 from schemas.factors import FactorRecord
-from schemas.scopes import ScopeError, parse
+from schemas.scopes import Scope, ScopeError, parse
 from schemas.settings import Settings
 from serving.past import figures_between
 from serving.store import StoreReader
@@ -22,7 +22,11 @@ WindowOption = Annotated[
 AsOfOption = Annotated[
     str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
 ]
+ShopArgument = Annotated[str, typer.Argument(help="The id of a shop, such as s1, or its scope, shop=s1.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")]
+
+USUAL_WINDOW: Final = 30
+"""The period that is shown where one is enough and none was asked for, if it is kept."""
 
 
 def scope_name(text: str) -> str:
@@ -31,6 +35,22 @@ def scope_name(text: str) -> str:
         return parse(text).name
     except ScopeError as error:
         raise UsageError(str(error)) from error
+
+
+def shop_scope(text: str) -> Scope:
+    """The shop that a text means: its scope where it begins with `shop=`, its id otherwise. Raises UsageError."""
+    if not text.startswith("shop="):
+        return Scope(text)
+    scope = parse(scope_name(text))
+    if scope.kind:
+        raise UsageError(f"{text!r} is a part of a shop, not a shop")
+    return scope
+
+
+def one_window(settings: Settings, window: int | None) -> int:
+    """The period that was asked for, or the one that is shown where none was. Raises UsageError."""
+    check_window(settings, window)
+    return window or (USUAL_WINDOW if USUAL_WINDOW in settings.windows else settings.windows[-1])
 
 
 def date(text: str | None) -> dt.date | None:
@@ -59,6 +79,17 @@ def check_has_come(scope: str, date: dt.date, latest: FactorRecord) -> None:
 def nothing_of(scope: str, when: str = "") -> SmartError:
     """The error for a scope without figures."""
     return SmartError(f"there are no figures of {scope}{when}; 'smart config' lists what figures are kept of")
+
+
+async def newest_date(reader: StoreReader, scope: str, date: dt.date | None) -> dt.date:
+    """The date that is asked for: `date`, or the scope's newest. Raises SmartError where it has not come."""
+    newest = await reader.newest(scope)
+    if not newest:
+        raise nothing_of(scope)
+    latest = max(newest, key=lambda record: record.as_of)
+    date = date or dt.date.fromisoformat(latest.as_of)
+    check_has_come(scope, date, latest)
+    return date
 
 
 async def pages_of(reader: StoreReader, scope: str) -> dict[int, bytes]:

@@ -15,6 +15,7 @@ from schemas.factors import NO_CURRENCY, FactorRecord
 from schemas.settings import Settings
 from serving.store import StoreReader
 from stream.cli import asked
+from stream.cli.cells import mean, number, share
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -73,38 +74,25 @@ async def _records(
     return [record for record in past if window in (None, record.window_days)]
 
 
-def _number(value: float | None) -> str:
-    """A count or a money amount; '-' where there is none."""
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
-
-
-def _mean(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.2f}"
-
-
 ROWS: Final[tuple[tuple[str, Cell], ...]] = (
-    ("S  audience", lambda r: _number(r.s)),
-    ("   potential", lambda r: _number(r.s_potential)),
-    ("   new", lambda r: _number(r.s_new)),
-    ("   existing", lambda r: _number(r.s_existing)),
-    ("B  buyers", lambda r: _number(r.b)),
-    ("   new", lambda r: _number(r.b_new)),
-    ("   existing", lambda r: _number(r.b_existing)),
-    ("M  penetration", lambda r: _share(r.m)),
-    ("   new", lambda r: _share(r.m_new)),
-    ("   existing", lambda r: _share(r.m_existing)),
-    ("GMV", lambda r: _number(r.gmv_minor)),
-    ("   new", lambda r: _number(r.gmv_new_minor)),
-    ("   existing", lambda r: _number(r.gmv_existing_minor)),
-    ("ART  spend per buyer", lambda r: _number(r.art_minor)),
-    ("   new", lambda r: _number(r.art_new_minor)),
-    ("   existing", lambda r: _number(r.art_existing_minor)),
-    ("A  items per buyer", lambda r: _mean(r.a)),
-    ("R  purchase days per buyer", lambda r: _mean(r.r)),
+    ("S  audience", lambda r: number(r.s)),
+    ("   potential", lambda r: number(r.s_potential)),
+    ("   new", lambda r: number(r.s_new)),
+    ("   existing", lambda r: number(r.s_existing)),
+    ("B  buyers", lambda r: number(r.b)),
+    ("   new", lambda r: number(r.b_new)),
+    ("   existing", lambda r: number(r.b_existing)),
+    ("M  penetration", lambda r: share(r.m)),
+    ("   new", lambda r: share(r.m_new)),
+    ("   existing", lambda r: share(r.m_existing)),
+    ("GMV", lambda r: number(r.gmv_minor)),
+    ("   new", lambda r: number(r.gmv_new_minor)),
+    ("   existing", lambda r: number(r.gmv_existing_minor)),
+    ("ART  spend per buyer", lambda r: number(r.art_minor)),
+    ("   new", lambda r: number(r.art_new_minor)),
+    ("   existing", lambda r: number(r.art_existing_minor)),
+    ("A  items per buyer", lambda r: mean(r.a)),
+    ("R  purchase days per buyer", lambda r: mean(r.r)),
 )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -10,11 +11,12 @@ from rich.table import Table
 
 from processors.pages import PageError
 from schemas.errors import SmartError, UsageError
-from schemas.growth import GrowthRecord
+from schemas.growth import GrowthRecord, GrowthStep
 from schemas.settings import Settings
 from serving.growth import growth_at
 from serving.store import StoreReader
 from stream.cli import asked
+from stream.cli.cells import change, number
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -32,6 +34,7 @@ def growth(
     against: Annotated[
         str, typer.Option(help="The periods to compare with: 'previous', 'year', or their last date.")
     ] = "previous",
+    steps: Annotated[bool, typer.Option("--steps", help="Also the steps behind the recommended factor.")] = False,
     as_json: asked.JsonOption = False,
 ) -> None:
     """Say how the GMV of a scope has changed between two periods, and what S, M and ART have each contributed.
@@ -42,7 +45,7 @@ def growth(
     name, date = asked.scope_name(scope), asked.date(as_of)
     settings = current_settings()
     asked.check_window(settings, window)
-    records = asyncio.run(_records(settings, name, date, against))
+    records = asyncio.run(_records(settings, name, date, against, with_steps=steps))
     records = [record for record in records if window in (None, record.window_days)]
     if not records:
         raise SmartError(f"no money was spent in {name} in these periods")
@@ -52,9 +55,13 @@ def growth(
             typer.echo(record.encode())
         else:
             console.print(_table(record))
+            if record.recommended is not None and record.recommended.steps is not None:
+                console.print(_steps(record.recommended.steps))
 
 
-async def _records(settings: Settings, scope: str, date: dt.date | None, against: str) -> list[GrowthRecord]:
+async def _records(
+    settings: Settings, scope: str, date: dt.date | None, against: str, *, with_steps: bool
+) -> list[GrowthRecord]:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
         newest = await reader.newest(scope)
         if not newest:
@@ -65,7 +72,10 @@ async def _records(settings: Settings, scope: str, date: dt.date | None, against
         pages = await asked.pages_of(reader, scope)
     try:
         other = _other_date(date, against)
-        return growth_at(scope, pages, settings.windows, date, other, settings.horizon_days)
+        history_from = dt.date.fromisoformat(latest.history_from) if latest.history_from else None
+        return growth_at(
+            scope, pages, settings.windows, date, other, settings.horizon_days, history_from, with_steps=with_steps
+        )
     except PageError as error:
         raise SmartError(f"the pages of {scope} cannot be read: {error}") from error
 
@@ -101,4 +111,14 @@ def _table(record: GrowthRecord) -> Table:
             f"{NAMES[best.factor]} has contributed most from {best.first} to {best.last}: {best.part_minor:+,} of "
             f"{best.gmv_change_minor:+,} in {best.periods} periods"
         )
+    return table
+
+
+def _steps(steps: Sequence[GrowthStep]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("to", "GMV", "ΔGMV", "S", "M", "ART"):
+        table.add_column(heading, justify="left" if heading == "to" else "right", no_wrap=True)
+    for step in steps:
+        parts = (step.gmv_change_minor, step.s_part_minor, step.m_part_minor, step.art_part_minor)
+        table.add_row(step.as_of, number(step.gmv_minor), *map(change, parts))
     return table

@@ -13,6 +13,7 @@ from processors.counters import N_COUNTS, N_MONEY, PAGE_DAYS
 from processors.pages import encode_lanes, page_of
 from schemas.factors import FactorRecord
 from schemas.store import live_field, live_key, pages_key
+from serving.growth import growth_at
 from stream.cli.main import app
 from tests.valkey import running
 
@@ -89,8 +90,33 @@ def test_each_period_is_held_against_the_one_before_it(smart):
     assert row["art_existing_part_minor"] == 2_000  # the same people spend three times as much
     assert row["recommended"] == {
         "factor": "s", "part_minor": 6_000, "gmv_change_minor": 8_000, "first": ago(7).isoformat(),
-        "last": LAST.isoformat(), "periods": 2,
+        "last": LAST.isoformat(), "periods": 2, "s_part_minor": 6_000, "m_part_minor": 0, "art_part_minor": 2_000,
+        "steps": None,
     }  # fmt: skip
+
+
+def test_the_steps_behind_the_recommended_factor_are_told(smart):
+    best = rows(smart("shop=s1", "--json", "--steps", "--window", "1"))[1]["recommended"]
+    steps = best["steps"]
+    assert [step["as_of"] for step in steps] == [ago(days).isoformat() for days in range(6, -1, -1)]
+    assert len(steps) == best["periods"] - 1
+    assert sum(step["gmv_change_minor"] for step in steps) == best["gmv_change_minor"] == 8_000
+    for factor in ("s", "m", "art"):
+        assert sum(step[f"{factor}_part_minor"] for step in steps) == best[f"{factor}_part_minor"]
+    for step in steps:
+        assert step["gmv_change_minor"] == sum(step[f"{factor}_part_minor"] for factor in ("s", "m", "art"))
+    assert best["part_minor"] == best[f"{best['factor']}_part_minor"]
+    told = smart("shop=s1", "--steps", "--window", "1")
+    assert told.exit_code == 0
+    assert ago(6).isoformat() in told.stdout
+    assert "-1,000" in told.stdout
+
+
+def test_a_period_that_begins_before_the_history_is_no_step():
+    pages = total_pages({ago(days): (100 + days, 0, 10, 0, 1_000 * (15 - days), 0) for days in range(15)})
+    for from_days, periods in ((14, 2), (13, 2), (20, 3)):
+        record = growth_at("shop=s1", pages, (1, 7), LAST, None, 731, ago(from_days))[1]
+        assert (record.window_days, record.recommended.periods) == (7, periods)
 
 
 def test_any_date_may_be_held_against_another(smart):

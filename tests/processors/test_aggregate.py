@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from processors.aggregate import Aggregate
-from processors.calendar import DAY_MS, date_of
+from processors.calendar import DAY_MS, date_of, day_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
+from processors.pages import total_series
 from processors.partition import CoreConfig, Partition
 from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, record_key
 from schemas.scopes import parse
-from tests.core import decoded
-from tests.events import encode, purchase, view
+from tests.core import decoded, fold_profiles_into
+from tests.events import DAY_0, encode, purchase, view
 from tests.streams import WINDOWS, ZONES, delivered, seeded_stream
 
 PARTITIONS = 4
@@ -145,3 +146,39 @@ def test_a_successor_takes_back_what_the_pages_no_longer_say():
     assert None not in figures.values()
     assert all(taken[key] is None for key in figures)  # no currency has a line any more
     assert {key.replace("|CNY", "|-") for key in figures} <= {key for key, one in taken.items() if one and one.s == 0}
+
+
+def test_what_has_left_a_scope_is_not_left_in_its_total_pages():
+    """The last user in a currency gets another profile; after a restart the partition has no row of the scope."""
+    config = CoreConfig(**{**CONFIG.__dict__, "scopes": frozenset({"group"})})
+    partitions = [Partition(config, day_of(DAY_0), number=n) for n in range(2)]
+    aggregate, totals, scope = Aggregate(WINDOWS, HORIZON_DAYS), {}, "shop=s1|group=g1"
+
+    def publish(today):
+        for partition in partitions:
+            partition.advance(today)
+            for name, key, value in partition.take_pages(today + 1):
+                if name.decode() == scope:
+                    aggregate.apply(key, value)
+        aggregate.advance(scope, today, today - 1)
+        list(aggregate.take(scope, today, Provenance()))
+        totals.update(aggregate.take_pages(scope))
+
+    partitions[0].fold(decoded([encode(purchase("u", currency="JPY"))]))
+    partitions[1].fold(decoded([encode(purchase("v", day, order=f"o{day}")) for day in (0, 500)]))
+    fold_profiles_into(partitions[0], [encode({"user_id": "u", "updated_at": 1, "group": "g1"})])
+    fold_profiles_into(partitions[1], [encode({"user_id": "v", "updated_at": 1, "group": "g1"})])
+    today = day_of(DAY_0) + 500
+    publish(today)
+    assert aggregate.currencies(scope) == ["CNY", "JPY"]
+    today += 64
+    publish(today)
+    fold_profiles_into(partitions[0], [encode({"user_id": "u", "updated_at": 2, "group": "g2"})])
+    publish(today)
+    assert aggregate.currencies(scope) == ["CNY"]
+    partitions[0].rebuild(today)
+    partitions[0].forget_pages(1 << 20)
+    publish(today + 64)
+    kept = {number: page for number, page in totals.items() if page is not None}
+    _, lines = total_series(kept, len(WINDOWS), "JPY", today + 64)
+    assert not lines.any()

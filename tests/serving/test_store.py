@@ -3,8 +3,9 @@
 import pytest
 from redis.asyncio import Redis
 
+from processors.snapshot import pack_pages
 from schemas.factors import FactorRecord
-from schemas.store import live_field, live_key, pages_key
+from schemas.store import index_entry, live_field, live_key, pages_key, peers_key
 from serving.store import StoreError, StoreReader
 from tests.valkey import running
 
@@ -64,11 +65,53 @@ async def test_pages_come_as_they_are(valkey, client):
         assert await reader.pages("market") == {"2499": b"1", "2500": b"\x00\xff"}
 
 
+async def test_a_family_is_what_differs_in_its_last_word(valkey, client):
+    for scope in ("shop=s2", "shop=s1", "shop=s1|item=a%3Db", "shop=s1|item=a", "shop=s1|category=c", "brand=b"):
+        await client.hset(*index_entry(scope), b"")
+    async with StoreReader(valkey.url) as reader:
+        assert await reader.family("shop") == ["shop=s1", "shop=s2"]
+        assert await reader.family("shop=s1|item") == ["shop=s1|item=a", "shop=s1|item=a%3Db"]
+        assert await reader.family("brand") == ["brand=b"]
+        assert await reader.family("shop=s2|item") == []
+    assert index_entry("market") is None
+
+
+async def test_any_number_of_scopes_are_read_in_their_order(valkey, client):
+    n = 4_500  # more than one script reads
+    scopes = [f"shop=s1|item=i{number}" for number in range(n)]
+    async with client.pipeline(transaction=False) as pipeline:
+        for number, scope in enumerate(scopes):
+            for one in (record(scope, 7, "CNY", s=number), record(scope, 30, "CNY"), record(scope, 7, "USD", s=number)):
+                pipeline.hset(live_key(scope), live_field(one.window_days, one.currency), one.encode())
+            for k in range(number % 3):
+                pipeline.hset(pages_key(scope), str(2_500 + k), b"%d" % number)
+        await pipeline.execute()
+    async with StoreReader(valkey.url) as reader:
+        found = await reader.newest_of_many(["shop=s1|item=no", *scopes], 7, ["-", "CNY", "USD"])
+        assert [(one.scope, one.currency, one.s) for one in found] == [
+            (scope, currency, number) for number, scope in enumerate(scopes) for currency in ("CNY", "USD")
+        ]
+        assert await reader.newest_of_many([], 7, ["CNY"]) == []
+        packed = await reader.pages_of_many(scopes)
+        assert packed == pack_pages({2_500 + k: b"%d" % number for k in range(number % 3)} for number in range(n))
+
+
+async def test_what_is_published_once_stands(valkey, client):
+    key = peers_key("2026-11-11", 30)
+    async with StoreReader(valkey.url) as reader:
+        assert await reader.published_once(key) is None
+        assert await reader.publish_once(key, b"first") == b"first"
+        assert await reader.publish_once(key, b"second") == b"first"
+        assert await reader.published_once(key) == b"first"
+
+
 async def test_what_is_not_ours_is_told_in_words(valkey, client):
     await client.hset(live_key("market"), "7|CNY", b"{}")
     async with StoreReader(valkey.url) as reader:
         with pytest.raises(StoreError, match="no factor record under smart:live:market"):
             await reader.newest("market")
+        with pytest.raises(StoreError, match="no factor record"):
+            await reader.newest_of_many(["market"], 7, ["CNY"])
 
 
 async def test_a_store_that_is_not_there_is_told_without_its_password():

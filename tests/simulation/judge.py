@@ -13,7 +13,7 @@ from processors.partition import Partition
 from schemas.control import decode_clock
 from schemas.factors import NO_CURRENCY, decode_record
 from schemas.refusals import HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC
-from schemas.store import live_key, pages_key
+from schemas.store import index_entry, live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE
 from stream.clock import latest_day
 from tests.core import differences, oracle_of
@@ -124,6 +124,9 @@ def _stored(simulation, reference):
         at = max(first, start)
         if counts[: at - first].any() or not np.array_equal(series[at - start :], counts[at - first :]):
             yield f"{scope.name}: the store's pages say something else"
+        listed = index_entry(scope.name)
+        if counts.any() and listed is not None and listed[1] not in simulation.stored.get(listed[0], {}):
+            yield f"{scope.name}: the store does not list it"
         by_window = defaultdict(dict)
         for value in simulation.stored.get(live_key(scope.name), {}).values():
             record = decode_record(value)
