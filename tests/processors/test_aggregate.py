@@ -149,7 +149,9 @@ def test_a_successor_takes_back_what_the_pages_no_longer_say():
 
 
 def test_what_has_left_a_scope_is_not_left_in_its_total_pages():
-    """The last user in a currency gets another profile; after a restart the partition has no row of the scope."""
+    """Both users in a currency get other profiles, one before and one after the floors rise; after a restart in between
+    the partition of the first has no row of the scope.
+    """
     config = CoreConfig(**{**CONFIG.__dict__, "scopes": frozenset({"group"})})
     partitions = [Partition(config, day_of(DAY_0), number=n) for n in range(2)]
     aggregate, totals, scope = Aggregate(WINDOWS, HORIZON_DAYS), {}, "shop=s1|group=g1"
@@ -166,8 +168,9 @@ def test_what_has_left_a_scope_is_not_left_in_its_total_pages():
 
     partitions[0].fold(decoded([encode(purchase("u", currency="JPY"))]))
     partitions[1].fold(decoded([encode(purchase("v", day, order=f"o{day}")) for day in (0, 500)]))
+    partitions[1].fold(decoded([encode(purchase("w", currency="JPY"))]))
     fold_profiles_into(partitions[0], [encode({"user_id": "u", "updated_at": 1, "group": "g1"})])
-    fold_profiles_into(partitions[1], [encode({"user_id": "v", "updated_at": 1, "group": "g1"})])
+    fold_profiles_into(partitions[1], [encode({"user_id": user, "updated_at": 1, "group": "g1"}) for user in "vw"])
     today = day_of(DAY_0) + 500
     publish(today)
     assert aggregate.currencies(scope) == ["CNY", "JPY"]
@@ -175,10 +178,13 @@ def test_what_has_left_a_scope_is_not_left_in_its_total_pages():
     publish(today)
     fold_profiles_into(partitions[0], [encode({"user_id": "u", "updated_at": 2, "group": "g2"})])
     publish(today)
-    assert aggregate.currencies(scope) == ["CNY"]
     partitions[0].rebuild(today)
     partitions[0].forget_pages(1 << 20)
     publish(today + 64)
+    assert aggregate.currencies(scope) == ["CNY", "JPY"]
+    fold_profiles_into(partitions[1], [encode({"user_id": "w", "updated_at": 2, "group": "g2"})])
+    publish(today + 64)
+    assert aggregate.currencies(scope) == ["CNY"]
     kept = {number: page for number, page in totals.items() if page is not None}
     _, lines = total_series(kept, len(WINDOWS), "JPY", today + 64)
     assert not lines.any()
