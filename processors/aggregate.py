@@ -375,7 +375,8 @@ class Aggregate:
             series = series.reshape(len(series), published.shape[1])
             if len(series):
                 published[max(at, 0) :] = series[max(-at, 0) :]
-            if currency and _counts_lines(series[max(scope.first + scope.kept_from() - first, 0) :], nw):
+            # Of rows before a floor too: it may have risen since. To take back what was never said does no harm.
+            if currency and _counts_lines(series, nw):
                 scope.published_in.append(currency)
             differs = scope.lane(currency) - published
             scope.stale |= differs.reshape(days, -1, nw).any(axis=1)
