@@ -16,12 +16,14 @@ from schemas.control import ClockRecord, ShopRecord
 from schemas.event import COUNTED_ACTIONS, REQUIRED_BY_ACTION, Event
 from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
+from schemas.restatements import RestatementRecord
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "event": Event,
     "factor-record": FactorRecord,
     "growth-record": GrowthRecord,
+    "restatement-record": RestatementRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,
 }

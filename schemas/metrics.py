@@ -139,6 +139,21 @@ RESTATEMENTS: Final = Metric(
     "smart_restatements_total", "counter", "events", (), "Events that changed the figures of a date before today."
 )
 
+FIGURES_RESTATED: Final = Metric(
+    "smart_figures_restated_total",
+    "counter",
+    "figures",
+    (),
+    "Published figures of dates before today that changed, each told as a restatement.",
+)
+FIGURES_RESTATED_UNTOLD: Final = Metric(
+    "smart_figures_restated_untold_total",
+    "counter",
+    "figures",
+    (),
+    "Published figures of dates before today that changed beyond the bound of what is told.",
+)
+
 # What went out.
 CHANGELOG_RECORDS: Final = Metric(
     "smart_changelog_records_total", "counter", "records", (), "Ledger, dictionary and totals records written."

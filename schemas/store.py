@@ -2,6 +2,7 @@
 
     smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
     smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
+    smart:restated:{scope}  hash: number → restatement record, compact JSON; the newest ones
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
 The store is a copy: everything in it can be written again from the topics.
@@ -11,6 +12,7 @@ from typing import Final
 
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
+RESTATED_PREFIX: Final = "smart:restated:"
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -41,6 +43,11 @@ def parse_live_field(field: str) -> tuple[int, str]:
 def pages_key(scope: str) -> str:
     """Key of the hash with the total pages of a scope; its fields are page numbers."""
     return PAGES_PREFIX + scope
+
+
+def restated_key(scope: str) -> str:
+    """Key of the hash with the newest restatements of a scope; its fields are their numbers."""
+    return RESTATED_PREFIX + scope
 
 
 def owner_key(partition: int) -> str:

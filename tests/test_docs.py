@@ -17,6 +17,7 @@ from schemas.control import decode_shop
 from schemas.factors import decode_record as decode_factors
 from schemas.metrics import METRICS
 from schemas.refusals import Code
+from schemas.restatements import decode_restatement
 from schemas.scopes import parse
 from schemas.settings import PREFIX, Settings
 from schemas.topics import registry
@@ -153,6 +154,8 @@ def test_examples_in_json_are_what_they_say(page):
             decode_record(body.encode())
         elif example.get("kind") == "factors":
             decode_factors(body.encode())
+        elif example.get("kind") == "restatement":
+            decode_restatement(body.encode())
         else:
             decode_shop(body.encode())
 

@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "simulate": "Make seeded traffic, as JSON lines or straight into Kafka.",
     "backtest": "Compute the factors of files of events, with no Kafka.",
     "factors": "Print the newest figures of a scope.",
+    "restatements": "Say how figures of past dates have changed after they were published.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
     "verify": "Recompute a running system's figures and print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
