@@ -15,16 +15,16 @@ from typer.main import get_command
 from schemas.errors import SmartError
 
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "Start the whole system on this machine, with played-in traffic.",
+    "demo": "Start everything on this machine, with played-in traffic.",
     "worker": "Run one worker: it folds its partitions and publishes figures.",
     "topics": "Create the topics, or compare them with what they should be.",
     "replay": "Play files of events into Kafka, at any speed.",
     "simulate": "Make seeded traffic, as JSON lines or straight into Kafka.",
     "backtest": "Compute the factors of files of events, with no Kafka.",
     "factors": "Print the newest figures of a scope.",
-    "restatements": "Say how figures of past dates have changed after they were published.",
+    "restatements": "Say what figures of past dates said before they changed.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
-    "verify": "Recompute a running system's figures and print every difference.",
+    "verify": "Recompute a running system's figures, print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
     "config": "List every setting with its value, default and meaning.",
     "metrics": "List every metric with its type, unit and meaning.",
