@@ -170,7 +170,7 @@ class Verifier:
             if options.sample is not None:
                 days = _sampled(days, options.sample, options.seed)
             for scope, more in suspects.items():
-                days[scope] = sorted({*days.get(scope, ()), *more})
+                days[scope] = sorted({*days.get(scope, ()), *more, self._today(scope)})
             return days
 
         return asked
@@ -261,6 +261,12 @@ def days_of(differences: Iterable[Difference]) -> Days:
             day = day_of(dt.date.fromisoformat(as_of))
             found.setdefault(parse(name), set()).add(day)
     return {scope: sorted(days) for scope, days in found.items()}
+
+
+def suspects_of(differences: Iterable[Difference]) -> Days:
+    """What has to be looked at again: as `days_of`, and the scopes that could not be read as a whole, with no date."""
+    whole = (parsed(one.key) for one in differences if not days_of([one]))
+    return {scope: [] for scope in whole if scope is not None} | days_of(differences)
 
 
 def parsed(name: str) -> Scope | None:

@@ -24,7 +24,7 @@ from schemas.settings import Settings
 from serving.store import StoreReader
 from stream.cli import stored
 from stream.metrics import Metrics
-from stream.verify import TOTALS, Options, Verified, Verifier, days_of
+from stream.verify import TOTALS, Options, Verified, Verifier, suspects_of
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ async def _run(settings: Settings, options: Options, rhythm: Rhythm, drift: Drif
         while rhythm.runs is None or number < rhythm.runs:
             turn, began_s = Turn(number, rhythm.share), time.time()
             try:
-                found = await verifier.turn(turn, days_of(drift.suspects))
+                found = await verifier.turn(turn, suspects_of(drift.suspects))
                 if store:
                     await stored.compare(reader, verifier, found, lambda *_: None)
             except (SmartError, KafkaError, OSError) as error:

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 from typing import Final
 
 from processors.audit import Difference, audit_pages, audit_store
 from processors.recount import Recount
 from schemas.scopes import Scope
 from serving.store import StoreReader
-from stream.verify import Told, Verified, Verifier, days_of, parsed
+from stream.verify import Told, Verified, Verifier, suspects_of
 
 _STORE_S: Final = 5.0
 """So long the store may lag behind the topic."""
@@ -24,7 +23,7 @@ async def compare(reader: StoreReader, verifier: Verifier, found: Verified, told
     deadline, scopes = time.monotonic() + _STORE_S, list(found.days)
     while True:
         differences = await _differences(reader, verifier, found, found.recount, scopes)
-        scopes = [scope for scope in scopes if scope in _scopes_of(differences)]
+        scopes = list(suspects_of(differences))
         if not differences or time.monotonic() > deadline:
             break
         told("waiting for the store", 0, None)
@@ -35,12 +34,6 @@ async def compare(reader: StoreReader, verifier: Verifier, found: Verified, told
         differences = [one for one in again if one in before]
         found.moving += [one for one in again if one not in before]
     found.differences += differences
-
-
-def _scopes_of(differences: Iterable[Difference]) -> set[Scope]:
-    """Pages that cannot be read have the scope's name for a key, everything else the key of a record."""
-    whole = {one.key for one in differences if not days_of([one])}
-    return {*days_of(differences), *(scope for scope in map(parsed, whole) if scope is not None)}
 
 
 async def _differences(

