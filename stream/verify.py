@@ -67,7 +67,9 @@ class Verified:
     """What was compared."""
     today: dict[Scope, int]
     records: int = 0
-    """So many figures were compared, those of the store too: a scope, window, date and currency each."""
+    """So many records of the topic were compared: a scope, window, date and currency each."""
+    is_added_up: bool = True
+    """The figures knew all that the ledgers knew; where workers are away they do not, and nothing can be judged."""
     accepted: int = 0
     refused: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -142,9 +144,9 @@ class Verifier:
         options, source = self.options, self.options.source
         self._told("counting from ledgers" if source == "changelog" else "counting from events", 0, None)
         asked = await self._asked_for(turn, suspects, may_count_all=turn.begins_round)
-        found, is_added_up = await self._look(asked, at_rest=at_rest)
+        found = await self._look(asked, at_rest=at_rest)
         if not at_rest:
-            await self._look_again(found, is_added_up=is_added_up)
+            await self._look_again(found)
         if not options.scopes and options.sample is None and turn.begins_round:
             found.differences += self._unparsed()
         return found
@@ -175,15 +177,15 @@ class Verifier:
 
         return asked
 
-    async def _look(self, asked: Callable[[], Days], *, at_rest: bool) -> tuple[Verified, bool]:
-        """One look; and whether the figures that it saw know all that the ledgers knew."""
+    async def _look(self, asked: Callable[[], Days], *, at_rest: bool) -> Verified:
+        """One look at what is asked for."""
         cut, settings = self._cut, self.settings
         is_added_up = at_rest or await self._are_pages_added_up()
         await self._tail.catch_up(cut.apply)
         days = asked()
         today = {scope: self._today(scope) for scope in days}
         recount = cut.recount(days if len(days) < len(self._counted) else None)
-        found = Verified(self.options.source, at_rest, recount, days, today)
+        found = Verified(self.options.source, at_rest, recount, days, today, is_added_up=is_added_up)
         total, n = sum(map(len, days.values())), 0
         for scope, some in days.items():
             shown, unreadable = cut.shown(scope.name)
@@ -194,15 +196,15 @@ class Verifier:
             n += len(some)
             self._told("comparing", n, total)
             await asyncio.sleep(0)  # connections want to be kept
-        return found, is_added_up
+        return found
 
-    async def _look_again(self, found: Verified, *, is_added_up: bool) -> None:
+    async def _look_again(self, found: Verified) -> None:
         """Keep the differences that stay as they are; what is equal at any look is right, what keeps changing is
         moving.
         """
         no_figures = [one for one in found.differences if not days_of([one])]  # a record whose key is none
         before = {(one.place, one.key): one for one in found.differences if one not in no_figures}
-        changed = set() if is_added_up else set(before)
+        changed = set() if found.is_added_up else set(before)
         for look in range(1, LOOKS):
             if not before:
                 break
@@ -211,9 +213,9 @@ class Verifier:
             days = days_of(before.values())
             await self._tail.catch_up(self._cut.apply)
             self._cut.count()
-            again, is_added_up = await self._look(lambda days=days: days, at_rest=False)  # type: ignore[misc]
+            again = await self._look(lambda days=days: days, at_rest=False)  # type: ignore[misc]
             now = {(one.place, one.key): one for one in again.differences}
-            changed |= {key for key in before.keys() & now.keys() if before[key] != now[key] or not is_added_up}
+            changed |= {key for key in before.keys() & now.keys() if before[key] != now[key] or not again.is_added_up}
             before = {key: now[key] for key in before.keys() & now.keys()}
         found.differences = no_figures + [one for key, one in before.items() if key not in changed]
         found.moving = [one for key, one in before.items() if key in changed]

@@ -20,6 +20,8 @@ async def compare(reader: StoreReader, verifier: Verifier, found: Verified, told
 
     Where the system moves, the same figures are counted and read once more: what differs otherwise then is moving.
     """
+    if not found.is_added_up:
+        return
     deadline, scopes = time.monotonic() + _STORE_S, list(found.days)
     while True:
         differences = await _differences(reader, verifier, found, found.recount, scopes)
