@@ -31,15 +31,15 @@ class Restated(NamedTuple):
 class Before:
     """The published values of one scope, from the first date that may have changed since on."""
 
-    __slots__ = ("_first", "_lanes", "since", "through")
+    __slots__ = ("_lanes", "first", "since", "through")
 
     def __init__(self) -> None:
         self.since = 0
         """The first day number that has ever been published; 0 while none has."""
         self.through = 0
         """The last one."""
-        self._first = 1
-        """Day number of the first row of `_lanes`; `through` + 1 while there is none."""
+        self.first = 1
+        """Day number from which on values are kept: T before it have not changed; `through` + 1 while none is."""
         self._lanes: dict[str, Array] = {}
 
     def published(self, since: int, through: int) -> None:
@@ -47,22 +47,25 @@ class Before:
         if since:
             self.since = min(since, self.since or since)
         self.through = through
-        self._first = through + 1
+        self.first = through + 1
         self._lanes.clear()
 
     def keep(self, lanes: Mapping[str, Array], first: int, day: int) -> None:
         """Values of T ≥ `day` are about to change. lanes: currency → [days, counters * windows] from day `first` on."""
         start = max(day, first)
-        if start >= self._first:
+        if start >= self.first:
             return
-        rows = slice(start - first, self._first - first)
-        kept = self.through + 1 - self._first
+        rows = slice(start - first, self.first - first)
+        kept = self.through + 1 - self.first
         for currency, lane in lanes.items():
+            if not kept:
+                self._lanes[currency] = lane[rows].copy()
+                continue
             later = self._lanes.get(currency)
             if later is None:  # the currency is new: until now it was nothing
                 later = np.zeros((kept, lane.shape[1]), np.int64)
             self._lanes[currency] = np.concatenate([lane[rows], later])
-        self._first = start
+        self.first = start
 
     def remember(self, lanes: Mapping[str, Array], first: int, differs: NDArray[np.bool_]) -> None:
         """Take over what a former owner has published.
@@ -72,15 +75,8 @@ class Before:
         end = self.through + 1 - first
         moved = np.flatnonzero(differs[: max(end, 0)])
         if len(moved):
-            self._first = first + int(moved[0])
+            self.first = first + int(moved[0])
             self._lanes = {currency: lane[moved[0] : end].copy() for currency, lane in lanes.items()}
-
-    def is_same(self, lanes: Mapping[str, Array], first: int, end: int) -> bool:
-        """Whether everything published of T before `end` still stands."""
-        end = min(end, self.through + 1)
-        if not self.since or self._first >= end:
-            return True
-        return all(np.array_equal(was, now) for was, now in self._both(lanes, first, self._first, end).values())
 
     def restated(
         self,
@@ -95,7 +91,7 @@ class Before:
 
         currencies: those that the scope's records have; gone: those that they had. Of these only money is told.
         """
-        start, end = max(dates[0], self.since, self._first), min(dates[1], self.through + 1)
+        start, end = max(dates[0], self.since, self.first), min(dates[1], self.through + 1)
         if not self.since or start >= end:
             return
         nw = len(windows)
@@ -117,5 +113,5 @@ class Before:
         for currency, lane in lanes.items():
             now = lane[start - first : end - first]
             kept = self._lanes.get(currency)
-            found[currency] = np.zeros_like(now) if kept is None else kept[start - self._first : end - self._first], now
+            found[currency] = np.zeros_like(now) if kept is None else kept[start - self.first : end - self.first], now
         return found
