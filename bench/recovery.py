@@ -30,7 +30,7 @@ from processors.decode.columns import (
 )
 from processors.decode.murmur import partition_of
 from processors.partition import Partition
-from schemas.durable import encode_published_before, encode_published_day, published_page_key
+from schemas.durable import encode_published_before, encode_published_dates, published_page_key
 from schemas.event import Action
 from schemas.scopes import Scope
 from schemas.topics import EVENTS_BROWSE, FACTORS_LIVE, FACTORS_PAGES, changelog_topic
@@ -148,7 +148,7 @@ async def _fill(stack: Rig, users: int) -> Filled:
 def _published(aggregate: Aggregate, today: int) -> Iterator[tuple[bytes, bytes | None]]:
     """What the changelog tells of the figures of these scopes, all of them published."""
     for scope in aggregate.scopes():
-        yield encode_published_day(scope, today)
+        yield encode_published_dates(scope, _FIRST_DAY + 1, today)
         yield from ((published_page_key(scope, number), page) for number, page in aggregate.take_pages(scope))
 
 

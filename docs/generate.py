@@ -43,7 +43,8 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Each worker serves them for Prometheus at `SMART_METRICS_HOST:SMART_METRICS_PORT`.",
+        "Each worker serves them for Prometheus at `SMART_METRICS_HOST:SMART_METRICS_PORT`;",
+        "those of the verification are served by `smart verify --every`, and only by it.",
         "`smart metrics` lists them too.",
         "",
     ]

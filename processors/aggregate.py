@@ -30,6 +30,7 @@ from processors.pages import (
     parse_page_key,
     total_series,
 )
+from processors.restated import Before, Restated
 from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
 
@@ -91,6 +92,17 @@ def are_counts(values: NDArray[np.int64], days: int, windows: int) -> bool:
     return True
 
 
+@kernel
+def are_amounts(values: NDArray[np.int64], days: int, windows: int) -> bool:
+    """Whether [days, counters * windows] can be money: nothing negative, and no part greater than the whole."""
+    for t in range(min(days, len(values))):
+        for w in range(windows):
+            gmv, gmv_existing = values[t, w], values[t, windows + w]
+            if gmv_existing < 0 or gmv < gmv_existing:
+                return False
+    return True
+
+
 class _Base(NamedTuple):
     """What a partition says of the days before a floor."""
 
@@ -117,6 +129,7 @@ class _Scope:
         """Days whose values have been dropped; their figures may still be published."""
         self.published_in: list[str] = []
         """The currencies of the records published last; with another set all of them are published anew."""
+        self.before = Before()
 
     def reach(self, end: int) -> None:
         """Let the arrays reach up to day `end` (exclusive) and the end of its page; without further pages every value
@@ -239,7 +252,7 @@ class Aggregate:
         self._changed[scope] = None
 
     def is_consistent(self, scope: str, today: int) -> bool:
-        """Whether the scope's counts up to today can be anybody's counts.
+        """Whether the scope's counts and money up to today can be anybody's.
 
         A partition publishes all its pages of a moment in one transaction, but they come one after another. Between
         two of them somebody may leave a window before having entered it. And pages may be ahead of our clock.
@@ -247,7 +260,11 @@ class Aggregate:
         known = self._scopes[scope]
         if any(base.floor > today for base in known.bases.values()):
             return False
-        return bool(are_counts(known.lanes[""], max(today + 1 - known.first, 0), len(self.windows)))
+        days, nw = max(today + 1 - known.first, 0), len(self.windows)
+        return all(
+            are_amounts(lane, days, nw) if currency else are_counts(lane, days, nw)
+            for currency, lane in known.lanes.items()
+        )
 
     def changed(self) -> list[str]:
         """Scopes with figures that may have changed since they were taken."""
@@ -276,6 +293,23 @@ class Aggregate:
             for w in np.flatnonzero((counts != 0).any(axis=(0, 1))).tolist():
                 yield from self._records(scope, i, w, known.published_in, provenance)
 
+    def since(self, scope: str) -> int:
+        """Day number of the first date that the scope has ever been given figures of; 0 without."""
+        return self._scopes[scope].before.since
+
+    def restated(self, scope: str, today: int) -> list[Restated]:
+        """What has changed of the published figures since they were taken, for T in today − horizon … today − 1;
+        to be asked before they are taken anew.
+        """
+        known = self._scopes[scope]
+        rows = slice(max(known.before.first - known.first, 0), max(today - known.first, 0))
+        if not known.stale[rows].any():
+            return []
+        currencies = known.currencies() or [NO_CURRENCY]
+        gone = [currency for currency in known.published_in if currency not in currencies]
+        dates = self._first_shown(known, today), today
+        return list(known.before.restated(known.lanes, known.first, currencies, gone, dates, self.windows))
+
     def take(self, scope: str, today: int, provenance: Provenance) -> Iterator[tuple[str, FactorRecord | None]]:
         """(key, record or None to delete it) of the scope's stale figures with T in today − horizon … today.
 
@@ -285,9 +319,7 @@ class Aggregate:
         self._changed.pop(scope, None)
         known = self._scopes[scope]
         known.reach(today + 1)
-        first = (
-            max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first) - known.first
-        )
+        first = self._first_shown(known, today) - known.first
         end = max(today + 1 - known.first, 0)
         nw = len(self.windows)
         currencies = known.currencies() or [NO_CURRENCY]
@@ -310,6 +342,7 @@ class Aggregate:
         known.stale[end - 1 : end] |= known.stale[:end].any(axis=0)
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
+        known.before.published(known.first + first + int(days[0]) if len(days) else 0, today)
         for i, w in zip((days + first).tolist(), windows.tolist(), strict=True):
             for currency in gone:
                 yield record_key(scope, self.windows[w], date_of(known.first + i).isoformat(), currency), None
@@ -334,6 +367,10 @@ class Aggregate:
     def currencies(self, scope: str) -> list[str]:
         """The currencies of a scope's counted lines, ascending."""
         return self._scopes[scope].currencies()
+
+    def _first_shown(self, known: _Scope, today: int) -> int:
+        """The first T of which figures are published."""
+        return max(today - self.horizon_days, *(base.floor for base in known.bases.values()), known.first)
 
     def _records(
         self, scope: str, i: int, w: int, currencies: Sequence[str], provenance: Provenance
@@ -369,6 +406,7 @@ class Aggregate:
         scope.stale[:] = False
         scope.unsaved.clear()
         scope.published_in = []
+        shown, is_other = dict[str, NDArray[np.int64]](), np.zeros(days, np.bool_)
         for currency in {"": None} | dict.fromkeys(currencies_of(was.pages.values(), nw)) | dict.fromkeys(scope.lanes):
             published = np.zeros((days, (N_MONEY if currency else N_COUNTS) * nw), np.int64)
             _, series = total_series(was.pages, nw, currency, scope.first + days - 1)
@@ -380,12 +418,16 @@ class Aggregate:
                 scope.published_in.append(currency)
             differs = scope.lane(currency) - published
             scope.stale |= differs.reshape(days, -1, nw).any(axis=1)
+            shown[currency] = published
+            is_other |= differs.any(axis=1)
             moved = np.flatnonzero(
                 np.diff(differs, axis=0, prepend=np.zeros((1, differs.shape[1]), np.int64)).any(axis=1)
             )
             scope.unsaved.update(page_of(scope.first + i) for i in moved.tolist())
         scope.published_in = sorted(scope.published_in) or [NO_CURRENCY]
         scope.stale[max(was.day + 1 - scope.first, 0) :] = False
+        scope.before.published(was.since, was.day)
+        scope.before.remember(shown, scope.first, is_other)
         scope.obsolete = [number for number in was.pages if number << PAGE_SHIFT < scope.first]
         if scope.obsolete:
             scope.unsaved.add(page_of(scope.first))
@@ -395,6 +437,7 @@ class Aggregate:
         if first < scope.first:
             self._reach_back(scope, first)
         scope.reach(first + PAGE_DAYS)
+        scope.before.keep(scope.lanes, scope.first, first)
         scope.unsaved.add(number)
         old = scope.pages.get((partition, number), EMPTY_PAGE)
         for currency in old.lanes.keys() | page.lanes.keys():
@@ -438,6 +481,7 @@ class Aggregate:
             for one in replaced:
                 change -= one.differences(currency, nw, base=False).sum(axis=0)
             if change.any():
+                scope.before.keep(scope.lanes, scope.first, scope.first + at)
                 scope.lane(currency)[at:] += change.reshape(-1)
                 scope.stale[at:] |= change.any(axis=0)
                 scope.unsaved.add((scope.first + at) >> PAGE_SHIFT)

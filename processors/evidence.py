@@ -61,7 +61,7 @@ class Facts(NamedTuple):
     zones: dict[str, str]
     """Shop → the zone in which its dates were taken, where the source tells."""
     profiles: dict[int, int]
-    """User → code of the profile, of users with facts; without one nothing is known of them."""
+    """User → code of the profile, of those who have one; nothing is known of the others."""
 
 
 class Numbers:
@@ -90,10 +90,21 @@ class Evidence:
     def __init__(self) -> None:
         self.numbers = Numbers()
         self._facts: dict[int, Facts] = {}
+        self._ledgers: dict[int, _Ledgers] = {}
 
-    def put_ledgers(self, partition: int, records: Mapping[bytes, bytes]) -> None:
-        """The newest changelog records of a partition, without tombstones. Raises DurableError."""
-        self._facts[partition] = _of_ledgers(partition, records, self.numbers)
+    def put_ledgers(
+        self, partition: int, records: Mapping[bytes, bytes], changed: Iterable[bytes] | None = None
+    ) -> None:
+        """The newest changelog records of a partition, without tombstones. Raises DurableError.
+
+        changed: all keys whose records are new, other ones, or gone since they were put last; None: any may be.
+        """
+        ledgers = self._ledgers.pop(partition, None)
+        if ledgers is None or changed is None:
+            ledgers, changed = _Ledgers(partition, self.numbers), records.keys()
+        ledgers.update(records, changed)
+        self._ledgers[partition] = ledgers  # one that could not be read is read anew
+        self._facts[partition] = ledgers.facts
 
     def put_events(
         self,
@@ -106,6 +117,11 @@ class Evidence:
         day number in the shop's zone.
         """
         self._facts[partition] = _of_events(partition, batches, day_at, self.numbers, profiles)
+
+    @property
+    def parts(self) -> Iterable[Facts]:
+        """What each partition knows."""
+        return self._facts.values()
 
     @property
     def cells(self) -> Array:
@@ -139,53 +155,92 @@ class _Dictionaries(NamedTuple):
     """[p, 3] item, category, brand; already the evidence's numbers."""
 
 
-def _of_ledgers(partition: int, records: Mapping[bytes, bytes], numbers: Numbers) -> Facts:
-    dictionaries, zones = _dictionaries(records, numbers)
-    users: dict[bytes, int] = {}
-    cells: list[tuple[int, Array]] = []
-    lines: list[tuple[int, Array]] = []
-    refunds: dict[tuple[int, int, int], list[Array]] = {}
-    for key, value in records.items():
-        if key[:1] != bytes([KEY_PREFIX]):
-            continue
-        user = (partition << _USER_SHIFT) | users.setdefault(key[KEY_HEAD:], len(users))
-        words = _opened(key, value)
-        n_cells, top = int(words[0]) >> 8, 2
-        n_lines, n_refunds = int(words[1]) & 0xFFFFFFFF, int(words[1]) >> 32
-        cells.append((user, words[top : top + 2 * n_cells].reshape(-1, 2)))
-        versions = list(_versions(words, top + 2 * n_cells, n_lines + n_refunds))
-        lines += [(user, line) for line in versions[:n_lines]]
-        for refund in versions[n_lines:]:
-            refunds.setdefault((user, int(refund[2]), int(refund[3])), []).append(refund)
-    profiles = {
-        (partition << _USER_SHIFT) | users[key[1:]]: decode_durable(key, value).code
-        for key, value in records.items()
-        if key[:1] == PROFILE_PREFIX and key[1:] in users
-    }
-    return Facts(_cell_rows(cells, dictionaries), _line_rows(lines, refunds, dictionaries), zones, profiles)
+class _Ledgers:
+    """The facts of one partition's ledgers. A user of whom any segment has changed is read anew, the others stay."""
+
+    def __init__(self, partition: int, numbers: Numbers) -> None:
+        self.facts = Facts(np.zeros((0, N_CELL), np.int64), np.zeros((0, N_LINE), np.int64), {}, {})
+        self._partition = partition
+        self._numbers = numbers
+        self._users: dict[bytes, int] = {}
+        self._segments: dict[int, tuple[bytes, ...]] = {}
+        """User → the keys of their segments."""
+        self._names: dict[str, dict[int, int]] = {
+            kind: {n: numbers.of(kind, name.decode()) for n, name in enumerate(_FIRST_NAMES)} for kind in NAMED
+        }
+        self._triples: dict[int, tuple[int, ...]] = {0: (0, 0, 0), 1: (1, 1, 1)}
+        self._dictionaries = self._joined()
+
+    def update(self, records: Mapping[bytes, bytes], changed: Iterable[bytes]) -> None:
+        """Take in what has changed of the newest records. Raises DurableError."""
+        zones, blocks, users = dict(self.facts.zones), [], set[int]()
+        for key in changed:
+            if key[:1] == bytes([KEY_PREFIX]):
+                users.add(self._note_segment(key, is_there=key in records))
+            elif key[:1] == PROFILE_PREFIX:
+                self._note_profile(key, records.get(key))
+            elif is_block(key) and key in records:
+                blocks.append(decode_block(key, records[key]))
+        for block in blocks:
+            if block.kind == "product":
+                triples = np.frombuffer(block.triples, "<i4").reshape(-1, 3).tolist()
+                self._triples.update(enumerate(map(tuple, triples), block.first))
+                continue
+            numbers = (self._numbers.of(block.kind, name.decode()) for name in block.names)
+            self._names[block.kind].update(enumerate(numbers, block.first))
+            if block.zones:
+                zones.update({name.decode(): zone for name, zone in zip(block.names, block.zones, strict=True)})
+        if blocks:
+            self._dictionaries = self._joined()
+        cells, lines = self._read(users, records)
+        read = np.array(sorted(users), np.int64)
+        cells, lines = _replaced(self.facts.cells, read, cells), _replaced(self.facts.lines, read, lines)
+        self.facts = Facts(cells, lines, zones, self.facts.profiles)
+
+    def _note_segment(self, key: bytes, *, is_there: bool) -> int:
+        """Note that a segment is there or gone; returns the number of its user."""
+        user = self._number(key[KEY_HEAD:])
+        others = tuple(known for known in self._segments.get(user, ()) if known != key)
+        self._segments[user] = (*others, key) if is_there else others
+        return user
+
+    def _note_profile(self, key: bytes, value: bytes | None) -> None:
+        user = self._number(key[len(PROFILE_PREFIX) :])
+        self.facts.profiles.pop(user, None)
+        if value is not None:
+            self.facts.profiles[user] = decode_durable(key, value).code
+
+    def _number(self, name: bytes) -> int:
+        """The number of a user, given on first use."""
+        return (self._partition << _USER_SHIFT) | self._users.setdefault(name, len(self._users))
+
+    def _joined(self) -> _Dictionaries:
+        named = {kind: np.array([known[n] for n in range(len(known))], np.int64) for kind, known in self._names.items()}
+        local = np.array([self._triples[n] for n in range(len(self._triples))], np.int64)
+        products = np.stack([named[kind][local[:, i]] for i, kind in enumerate(("item", "category", "brand"))], axis=1)
+        return _Dictionaries(named, products)
+
+    def _read(self, users: Iterable[int], records: Mapping[bytes, bytes]) -> tuple[Array, Array]:
+        """Rows of cells and of lines of these users."""
+        cells: list[tuple[int, Array]] = []
+        lines: list[tuple[int, Array]] = []
+        refunds: dict[tuple[int, int, int], list[Array]] = {}
+        for user in users:
+            for key in self._segments[user]:
+                words = _opened(key, records[key])
+                n_cells, top = int(words[0]) >> 8, 2
+                n_lines, n_refunds = int(words[1]) & 0xFFFFFFFF, int(words[1]) >> 32
+                cells.append((user, words[top : top + 2 * n_cells].reshape(-1, 2)))
+                versions = list(_versions(words, top + 2 * n_cells, n_lines + n_refunds))
+                lines += [(user, line) for line in versions[:n_lines]]
+                for refund in versions[n_lines:]:
+                    refunds.setdefault((user, int(refund[2]), int(refund[3])), []).append(refund)
+        return _cell_rows(cells, self._dictionaries), _line_rows(lines, refunds, self._dictionaries)
 
 
-def _dictionaries(records: Mapping[bytes, bytes], numbers: Numbers) -> tuple[_Dictionaries, dict[str, str]]:
-    names = {kind: dict(enumerate(_FIRST_NAMES)) for kind in NAMED}
-    triples, zones = {0: (0, 0, 0), 1: (1, 1, 1)}, {}
-    for key, value in records.items():
-        if not is_block(key):
-            continue
-        block = decode_block(key, value)
-        if block.kind == "product":
-            for number, triple in enumerate(np.frombuffer(block.triples, "<i4").reshape(-1, 3).tolist(), block.first):
-                triples[number] = tuple(triple)
-            continue
-        names[block.kind].update(enumerate(block.names, block.first))
-        if block.zones:
-            zones.update({name.decode(): zone for name, zone in zip(block.names, block.zones, strict=True)})
-    named = {
-        kind: np.array([numbers.of(kind, known[n].decode()) for n in range(len(known))], np.int64)
-        for kind, known in names.items()
-    }
-    local = np.array([triples[n] for n in range(len(triples))], np.int64)
-    products = np.stack([named[kind][local[:, i]] for i, kind in enumerate(("item", "category", "brand"))], axis=1)
-    return _Dictionaries(named, products), zones
+def _replaced(rows: Array, users: Array, by: Array) -> Array:
+    """The rows with those of some users replaced."""
+    return np.concatenate([rows[~np.isin(rows[:, USER], users)], by]) if len(rows) else by
 
 
 def _opened(key: bytes, value: bytes) -> Array:

@@ -4,7 +4,7 @@ Nothing here is incremental, and nothing is shared with the range counters: it i
 (definitions §3). P = [T - W + 1, T]; a user is existing if they bought in the 365 dates before P.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,8 @@ PLACES: dict[str, tuple[bool, str]] = {
 _COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
 _NOTHING = Provenance()
 _REMEMBERED = 1 << 18
+_SHOP_SHIFT = 32
+_VALUE_MASK = (1 << _SHOP_SHIFT) - 1
 
 
 class _Seen(NamedTuple):
@@ -78,19 +80,23 @@ class _Counted(NamedTuple):
 class Recount:
     """Answers for any scope, window and date from all the evidence."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, only: Iterable[Scope] | None = None) -> None:
+        """only: nothing but these scopes will be asked for; what has happened elsewhere is left out."""
         self._numbers = evidence.numbers
         self._cells, self._lines = evidence.cells, evidence.lines
+        if only is not None:
+            wanted = _by_kind(only)
+            self._cells, self._lines = (self._within(facts, wanted) for facts in (self._cells, self._lines))
+        self._indices: dict[tuple[bool, str], dict[int, tuple[Array, Array]]] = {}
         self._users = np.unique(np.concatenate([self._cells[:, USER], self._lines[:, USER]]))
         known = evidence.profiles
         self._codes = np.array([known.get(user, 0) for user in self._users.tolist()], np.int64)
-        self._indices: dict[tuple[bool, str], dict[tuple[int, int], tuple[Array, Array]]] = {}
         self._seen: tuple[Scope, _Seen] | None = None
         self._seen_of: tuple[Scope, _Seen] | None = None
         """The same of users of a profile."""
         self._counted: dict[tuple[Scope, int, int], _Counted] = {}
 
-    def scopes(self, words: Sequence[str]) -> Iterator[Scope]:
+    def scopes(self, words: Iterable[str]) -> Iterator[Scope]:
         """Every scope of these kinds in which anything happened."""
         shops = self._numbers.names("shop")
         for word in words:
@@ -98,10 +104,12 @@ class Recount:
             if cross in ATTRIBUTES:
                 yield from self._profile_scopes(cross)
                 continue
-            index = self._index(is_in_shop=is_in_shop, cross=cross)
-            values = self._numbers.names(cross) if cross else [""]
-            for shop, value in index:
-                yield Scope(shops[shop] if is_in_shop else None, cross, values[value])
+            places = [
+                self._places(facts, is_in_shop=is_in_shop, cross=cross)[1] for facts in (self._cells, self._lines)
+            ]
+            values = self._numbers.names(cross) if cross else [""]  # only now: first levels of channels are among them
+            for place in np.unique(np.concatenate(places)).tolist():
+                yield Scope(shops[place >> _SHOP_SHIFT] if is_in_shop else None, cross, values[place & _VALUE_MASK])
 
     def _profile_scopes(self, attribute: str) -> Iterator[Scope]:
         for shop in list(self.scopes(["shop"])):
@@ -161,29 +169,38 @@ class Recount:
                 self._seen_of = scope, self._look(Scope(scope.shop)).of(users)
             return self._seen_of[1]
         if self._seen is None or self._seen[0] != scope:
-            shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
-            value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0
-            empty = np.zeros(0, np.int64), np.zeros(0, np.int64)
-            found = empty
-            if shop is not None and value is not None:
+            place = self._place(scope)
+            found = np.zeros(0, np.int64), np.zeros(0, np.int64)
+            if place is not None:
                 index = self._index(is_in_shop=scope.shop is not None, cross=scope.kind)
-                found = index.get((shop, value), empty)
+                found = index.get(place, found)
             self._seen = scope, _seen(self._cells[found[0]], self._lines[found[1]])
         return self._seen[1]
 
-    def _index(self, *, is_in_shop: bool, cross: str) -> dict[tuple[int, int], tuple[Array, Array]]:
-        """(shop, value) → rows of cells, rows of lines; made when first asked for."""
+    def _index(self, *, is_in_shop: bool, cross: str) -> dict[int, tuple[Array, Array]]:
+        """Place → rows of cells, rows of lines; made when first asked for."""
         known = self._indices.get((is_in_shop, cross))
         if known is None:
             cells = self._rows(self._cells, is_in_shop=is_in_shop, cross=cross)
             lines = self._rows(self._lines, is_in_shop=is_in_shop, cross=cross)
             none = np.zeros(0, np.int64)
-            known = {key: (cells.get(key, none), lines.get(key, none)) for key in cells.keys() | lines.keys()}
+            known = {place: (cells.get(place, none), lines.get(place, none)) for place in cells.keys() | lines.keys()}
             self._indices[is_in_shop, cross] = known
         return known
 
-    def _rows(self, facts: Array, *, is_in_shop: bool, cross: str) -> dict[tuple[int, int], Array]:
-        """(shop, value) → rows of facts. A channel of two levels counts in both; what names no value in none."""
+    def _rows(self, facts: Array, *, is_in_shop: bool, cross: str) -> dict[int, Array]:
+        """Place → rows of facts."""
+        rows, places = self._places(facts, is_in_shop=is_in_shop, cross=cross)
+        order = np.argsort(places, kind="stable")
+        found, starts = np.unique(places[order], return_index=True)
+        if not len(found):
+            return {}
+        return dict(zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True))
+
+    def _places(self, facts: Array, *, is_in_shop: bool, cross: str) -> tuple[Array, Array]:
+        """(row, place) of facts, the place being shop and value. A channel of two levels counts in both; what names no
+        value in none.
+        """
         rows = np.arange(len(facts))
         values = facts[:, _COLUMN[cross]] if cross else np.zeros(len(facts), np.int64)
         if cross == "channel":
@@ -193,17 +210,37 @@ class Recount:
         if cross:
             rows, values = rows[values != 0], values[values != 0]
         shops = facts[rows, SHOP] if is_in_shop else np.zeros(len(rows), np.int64)
-        order = np.lexsort((values, shops))
-        keys, starts = np.unique(np.stack([shops[order], values[order]], axis=1), axis=0, return_index=True)
-        if not len(keys):
-            return {}
-        parts = np.split(rows[order], starts[1:])
-        return {(shop, value): part for (shop, value), part in zip(keys.tolist(), parts, strict=True)}
+        return rows, shops << _SHOP_SHIFT | values
+
+    def _within(self, facts: Array, wanted: Mapping[tuple[bool, str], Sequence[Scope]]) -> Array:
+        """The facts that count in any of the scopes."""
+        is_wanted = np.zeros(len(facts), np.bool_)
+        for (is_in_shop, cross), scopes in wanted.items():
+            if not is_in_shop and not cross:
+                return facts
+            known = [place for scope in scopes if (place := self._place(scope)) is not None]
+            rows, places = self._places(facts, is_in_shop=is_in_shop, cross=cross)
+            is_wanted[rows[np.isin(places, known)]] = True
+        return facts[is_wanted]
+
+    def _place(self, scope: Scope) -> int | None:
+        """The place of a scope; None where nothing has happened in it."""
+        shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
+        value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0
+        return None if shop is None or value is None else shop << _SHOP_SHIFT | value
 
     def _first_levels(self) -> Array:
         """Number of a channel → number of its first level."""
         numbers = self._numbers
         return np.array([numbers.of("channel", name.split("/")[0]) for name in numbers.names("channel")], np.int64)
+
+
+def _by_kind(scopes: Iterable[Scope]) -> dict[tuple[bool, str], list[Scope]]:
+    found: dict[tuple[bool, str], list[Scope]] = {}
+    for scope in scopes:
+        one = Scope(scope.shop) if scope.kind in ATTRIBUTES else scope
+        found.setdefault((one.shop is not None, one.kind), []).append(one)
+    return found
 
 
 def _seen(cells: Array, lines: Array) -> _Seen:

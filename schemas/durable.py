@@ -6,8 +6,9 @@ uses them. The totals say how far the source topics have been applied and what b
 same transaction too, so accepted + refused = consumed survives any crash.
 
 What has been published of the scopes placed in a partition lies beside them, in the transaction of the very figures:
-the total pages that the figures were of, the date up to which each scope has figures, and how far the pages topic had
-been read. Whoever takes the partition over compares that with what the pages say now, and publishes the difference.
+the total pages that the figures were of, the dates between which each scope has figures, its newest restatements, and
+how far the pages topic had been read. Whoever takes the partition over compares that with what the pages say now, and
+publishes the difference.
 
 Every value begins with a version byte and ends with the CRC-32 of what is before.
 """
@@ -24,6 +25,7 @@ PUBLISHED_PREFIX: Final = b"P"
 PUBLISHED_BEFORE_KEY: Final = b"PB"
 _PAGE_PREFIX: Final = b"PP"
 _DAY_PREFIX: Final = b"PD"
+_RESTATED_PREFIX: Final = b"PR"
 
 
 class DurableError(ValueError):
@@ -71,10 +73,14 @@ class Totals(msgspec.Struct):
 class PublishedScope(msgspec.Struct):
     """The figures of a scope as they were published last."""
 
+    since: int = 0
+    """Day number of the first date that has ever been given figures; 0 for none."""
     day: int = 0
     """Day number up to which every date has figures; 0 for none."""
     pages: dict[int, bytes] = {}
     """Page number → the total page that they were of."""
+    restatements: dict[int, bytes] = {}
+    """Number → record of the newest restatements."""
 
 
 class PublishedFigures(msgspec.Struct):
@@ -91,7 +97,8 @@ class PublishedFigures(msgspec.Struct):
             return
         kind, name = key[:2], key[2:].decode()
         if kind == _DAY_PREFIX:
-            self._scope(name).day = _decode_number(_opened(value or b"", "published date"))
+            scope = self._scope(name)
+            scope.since, scope.day = _decode_numbers(_opened(value or b"", "published dates"))
         elif kind == _PAGE_PREFIX:
             name, _, number = name.rpartition("|")
             pages = self._scope(name).pages
@@ -99,6 +106,13 @@ class PublishedFigures(msgspec.Struct):
                 pages.pop(int(number), None)
             else:
                 pages[int(number)] = value
+        elif kind == _RESTATED_PREFIX:
+            name, _, number = name.rpartition("|")
+            restatements = self._scope(name).restatements
+            if value is None:
+                restatements.pop(int(number), None)
+            else:
+                restatements[int(number)] = _opened(value, "restatement")
         else:
             raise DurableError(f"changelog record of unknown kind {kind!r}")
 
@@ -123,6 +137,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_block = msgspec.msgpack.Decoder(DictionaryBlock).decode
 _decode_totals = msgspec.msgpack.Decoder(Totals).decode
 _decode_number = msgspec.msgpack.Decoder(int).decode
+_decode_numbers = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
 def is_block(key: bytes) -> bool:
@@ -160,11 +175,16 @@ def encode_published_before(offset: int) -> tuple[bytes, bytes]:
     return PUBLISHED_BEFORE_KEY, _sealed(_encode(offset))
 
 
-def encode_published_day(scope: str, day: int) -> tuple[bytes, bytes]:
-    """Key and value of the date up to which a scope has figures."""
-    return _DAY_PREFIX + scope.encode(), _sealed(_encode(day))
+def encode_published_dates(scope: str, since: int, day: int) -> tuple[bytes, bytes]:
+    """Key and value of the first date that a scope has ever had figures of, and of the last one."""
+    return _DAY_PREFIX + scope.encode(), _sealed(_encode((since, day)))
 
 
 def published_page_key(scope: str, number: int) -> bytes:
     """Key of a total page that figures were of; its value is the page, which has a version and a checksum itself."""
     return b"%b%b|%d" % (_PAGE_PREFIX, scope.encode(), number)
+
+
+def encode_published_restatement(scope: str, number: int, record: bytes | None) -> tuple[bytes, bytes | None]:
+    """Key and value of a restatement that is kept; None forgets it."""
+    return b"%b%b|%d" % (_RESTATED_PREFIX, scope.encode(), number), None if record is None else _sealed(record)

@@ -20,6 +20,7 @@ from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
 from schemas.peers import PeerRecord
 from schemas.profile import ProfileRecord
+from schemas.restatements import RestatementRecord
 from schemas.spend import SpendRecord
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -32,6 +33,7 @@ FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "breakdown-record": BreakdownRecord,
     "spend-record": SpendRecord,
     "peer-record": PeerRecord,
+    "restatement-record": RestatementRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,
 }

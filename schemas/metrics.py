@@ -143,6 +143,21 @@ RESTATEMENTS: Final = Metric(
     "smart_restatements_total", "counter", "events", (), "Events that changed the figures of a date before today."
 )
 
+FIGURES_RESTATED: Final = Metric(
+    "smart_figures_restated_total",
+    "counter",
+    "figures",
+    (),
+    "Published figures of dates before today that changed, each told as a restatement.",
+)
+FIGURES_RESTATED_UNTOLD: Final = Metric(
+    "smart_figures_restated_untold_total",
+    "counter",
+    "figures",
+    (),
+    "Published figures of dates before today that changed beyond the bound of what is told.",
+)
+
 # What went out.
 CHANGELOG_RECORDS: Final = Metric(
     "smart_changelog_records_total", "counter", "records", (), "Ledger, dictionary and totals records written."
@@ -165,5 +180,43 @@ STORE_PENDING: Final = Metric(
     "smart_store_pending_records", "gauge", "records", (), "Records that wait for the serving store."
 )
 
+# What `smart verify --every` finds.
+VERIFY_RUNS: Final = Metric("smart_verify_runs_total", "counter", "runs", (), "Runs of the verification to their end.")
+VERIFY_FAILURES: Final = Metric(
+    "smart_verify_failures_total", "counter", "runs", (), "Runs that a broker or a store that is away has broken off."
+)
+VERIFY_SCOPES: Final = Metric("smart_verify_scopes_total", "counter", "scopes", (), "Scopes compared, in all runs.")
+VERIFY_RECORDS: Final = Metric(
+    "smart_verify_records_total", "counter", "records", (), "Factor records compared with a recount, in all runs."
+)
+VERIFY_DIFFERENCES: Final = Metric(
+    "smart_verify_differences",
+    "gauge",
+    "differences",
+    ("place",),
+    "What is shown otherwise than it should be, by place; every run looks again at what the one before has found.",
+)
+VERIFY_UNJUDGED: Final = Metric(
+    "smart_verify_unjudged", "gauge", "records", (), "Figures that changed while the last run compared them."
+)
+VERIFY_RUN_SECONDS: Final = Metric("smart_verify_run_seconds", "gauge", "seconds", (), "Duration of the last run.")
+VERIFY_CPU_SECONDS: Final = Metric(
+    "smart_verify_run_cpu_seconds", "gauge", "seconds", (), "CPU time of the last run and of the reading before it."
+)
+VERIFY_RUN_TIMESTAMP: Final = Metric(
+    "smart_verify_run_timestamp_seconds", "gauge", "seconds", (), "End of the last run, as seconds since 1970 UTC."
+)
+VERIFY_ROUND_TIMESTAMP: Final = Metric(
+    "smart_verify_round_timestamp_seconds",
+    "gauge",
+    "seconds",
+    (),
+    "Begin of the last whole round: every date of every scope has been compared since then. Seconds since 1970 UTC.",
+)
+
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of them, in the order of their declaration."""
+VERIFY_METRICS: Final = tuple(metric for metric in METRICS if metric.name.startswith("smart_verify_"))
+"""Those of a verification that goes on beside the workers."""
+WORKER_METRICS: Final = tuple(metric for metric in METRICS if metric not in VERIFY_METRICS)
+"""Those of a worker."""

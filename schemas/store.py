@@ -4,6 +4,7 @@
     smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
     smart:index:{family}  hash: value → nothing; the scopes of a family that have ever had figures, by their last word
     smart:peers:{T}|{W}   string: what is published of all tiers of shops for a period, JSON; by the first who asks
+    smart:restated:{scope}  hash: number → restatement record, compact JSON; the newest ones
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
 The store is a copy: everything in it can be written again from the topics. Workers write all of it but the tiers, which
@@ -16,6 +17,7 @@ LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
 PEERS_PREFIX: Final = "smart:peers:"
 INDEX_PREFIX: Final = "smart:index:"
+RESTATED_PREFIX: Final = "smart:restated:"
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -74,6 +76,11 @@ def peers_key(as_of: str, window_days: int) -> str:
     'smart:peers:2026-11-11|30'
     """
     return f"{PEERS_PREFIX}{as_of}|{window_days}"
+
+
+def restated_key(scope: str) -> str:
+    """Key of the hash with the newest restatements of a scope; its fields are their numbers."""
+    return RESTATED_PREFIX + scope
 
 
 def owner_key(partition: int) -> str:

@@ -20,6 +20,7 @@ SOURCE_TOPICS: Final = (*EVENT_TOPICS, PROFILES)
 """What the ledgers are made of; all have the same number of partitions, and dead letters."""
 FACTORS_PAGES: Final = "factors.pages"
 FACTORS_LIVE: Final = "factors.live"
+FACTORS_RESTATEMENTS: Final = "factors.restatements"
 SHOPS: Final = "shops"
 CLOCK: Final = "clock"
 DEAD_LETTER_SUFFIX: Final = ".dlq"
@@ -135,7 +136,7 @@ def registry(*, partitions: int, application_id: str) -> tuple[Topic, ...]:
         "anybody",
         "figures",
     )
-    return (*events, profiles, *dead_letters, changelog, pages, live, *_control())
+    return (*events, profiles, *dead_letters, changelog, pages, live, _restatements(partitions), *_control())
 
 
 def _events(name: str, partitions: int) -> Topic:
@@ -173,6 +174,24 @@ def _dead_letters(name: str, partitions: int) -> Topic:
         "workers; smart replay",
         "smart dlq",
         "dead letters",
+    )
+
+
+def _restatements(partitions: int) -> Topic:
+    return Topic(
+        FACTORS_RESTATEMENTS,
+        partitions,
+        {
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "CreateTime",
+            "retention.ms": str(90 * _DAY_MS),
+            "max.message.bytes": str(8 * _MIB),
+        },
+        "scope|window|currency",
+        "restatement record, compact JSON",
+        "workers, as aggregators",
+        "anybody",
+        "figures",
     )
 
 

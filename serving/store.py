@@ -11,7 +11,17 @@ from redis.exceptions import RedisError
 
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record, decode_records
-from schemas.store import LIVE_PREFIX, index_key, live_field, live_key, pages_key, parse_live_field, scope_of
+from schemas.restatements import RestatementRecord, decode_restatement
+from schemas.store import (
+    LIVE_PREFIX,
+    index_key,
+    live_field,
+    live_key,
+    pages_key,
+    parse_live_field,
+    restated_key,
+    scope_of,
+)
 
 _TIMEOUT_S: Final = 5.0
 _SCAN_KEYS: Final = 1_000
@@ -127,6 +137,15 @@ class StoreReader:
         """Put a value there unless there is one; returns the one that stands."""
         found: bytes = (await self._ask([("SET", key, value, "NX"), ("GET", key)]))[1]
         return found
+
+    async def restatements(self, scope: str) -> list[RestatementRecord]:
+        """The newest restatements of a scope, oldest first."""
+        fields = dict((await self._ask([("HGETALL", restated_key(scope))]))[0])
+        try:
+            found = [decode_restatement(value) for value in fields.values()]
+        except msgspec.DecodeError as error:
+            raise StoreError(f"the serving store holds no restatements under {restated_key(scope)}: {error}") from error
+        return sorted(found, key=lambda record: record.number)
 
     async def scopes(self, pattern: str = "*") -> list[str]:
         """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot

@@ -20,6 +20,7 @@ from processors.figures import Provenance
 from processors.pages import PageError
 from schemas.durable import PublishedFigures
 from schemas.factors import FactorRecord
+from stream.restatements import Restatements, Told
 from stream.transport.chunk import Chunk
 
 RECORDS_AT_A_TIME: Final = 4_000
@@ -39,7 +40,11 @@ class Published(NamedTuple):
     """(number, total page, or None to delete it)."""
     day: int
     """The day number up to which the scope has figures now."""
-    is_new_day: bool
+    since: int
+    """The first one that it has ever had figures of."""
+    has_new_dates: bool
+    restated: Told
+    """What of the figures of past dates said something else before."""
 
 
 class Whole(NamedTuple):
@@ -48,6 +53,8 @@ class Whole(NamedTuple):
     scope: str
     newest: list[FactorRecord]
     pages: list[tuple[int, bytes]]
+    restatements: list[tuple[int, bytes]]
+    """(number, record) of the newest ones."""
 
 
 class PagePartition:
@@ -63,6 +70,7 @@ class PagePartition:
     ) -> None:
         """published: what a former owner has published. day_in_zone: (scope, instant in ms) → its day number."""
         self.aggregate = Aggregate(windows, horizon_days)
+        self.restatements = Restatements(published.scopes)
         self.published_before = published.before
         """All pages at offsets below this one have been read, and what they say published."""
         self._former: PublishedFigures | None = published
@@ -70,8 +78,8 @@ class PagePartition:
         self._day_in_zone = day_in_zone
         self._dated: dict[str, int] = {}
         """Scope → its date; 0 until the clock has been asked."""
-        self._told_day = {name: scope.day for name, scope in published.scopes.items()}
-        """Scope → the date up to which its published figures go."""
+        self._told_dates = {name: (scope.since, scope.day) for name, scope in published.scopes.items()}
+        """Scope → the first and the last date of its published figures."""
         self._undated: list[str] = []
         self._unrefreshed: dict[str, None] = {}
         """Scopes that the store has to be given as a whole."""
@@ -110,11 +118,15 @@ class PagePartition:
             if not self.aggregate.is_consistent(scope, day):
                 waits = True  # for the rest of its pages
             elif day:
+                changed = self.aggregate.restated(scope, day)
+                restated = self.restatements.tell(scope, changed, now_ms, provenance.computed_at or "")
                 figures = list(self.aggregate.take(scope, day, provenance))
                 n += len(figures)
-                is_new_day = day != self._told_day.get(scope)
-                self._told_day[scope] = day
-                yield Published(scope, figures, list(self.aggregate.take_pages(scope)), day, is_new_day)
+                dates = self.aggregate.since(scope), day
+                has_new_dates = dates != self._told_dates.get(scope)
+                self._told_dates[scope] = dates
+                pages = list(self.aggregate.take_pages(scope))
+                yield Published(scope, figures, pages, day, dates[0], has_new_dates, restated)
         if not waits:
             self.published_before = max(self.published_before, self._read_before)
 
@@ -124,7 +136,7 @@ class PagePartition:
         for scope in list(itertools.islice(dated, REFRESHED_AT_A_TIME)):
             del self._unrefreshed[scope]
             newest = list(self.aggregate.newest(scope, self._dated[scope], provenance))
-            yield Whole(scope, newest, list(self.aggregate.pages(scope)))
+            yield Whole(scope, newest, list(self.aggregate.pages(scope)), self.restatements.kept(scope))
 
     def refresh(self) -> None:
         """Give the store everything once more."""
@@ -150,7 +162,10 @@ class PagePartition:
         self._now_ms = now_ms
         slice_of, self._undated = self._undated[:RECORDS_AT_A_TIME], self._undated[RECORDS_AT_A_TIME:]
         for scope in slice_of:
-            today, before = self._day_in_zone(scope, now_ms), max(self._dated[scope], self._told_day.get(scope, 0))
+            today, before = (
+                self._day_in_zone(scope, now_ms),
+                max(self._dated[scope], self._told_dates.get(scope, (0, 0))[1]),
+            )
             self._dated[scope] = max(today, before)
             if today > before:
                 self.aggregate.advance(scope, today, before)

@@ -25,7 +25,7 @@ from processors.decode.profiles import decode_profile
 from processors.decode.reference import Place as Lay
 from processors.evidence import Evidence
 from processors.recount import Recount
-from schemas.durable import TOTALS_KEY, DurableError, Totals, decode_totals
+from schemas.durable import TOTALS_KEY, DurableError, Totals, decode_totals, is_published
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record
 from schemas.profile import Profile
@@ -163,13 +163,15 @@ class Cut:
         self.accepted: Counter[Place] = Counter()
         self.refused: Counter[tuple[str, int, str]] = Counter()
         """(topic, partition, code) → records; these two only where events are the source."""
-        self.unreadable: list[Difference] = []
-        """Records of figures that are none."""
         self._settings = settings
         self._changelog = changelog_topic(settings.application_id)
-        self._newest: dict[Place, dict[bytes, bytes]] = {}
+        self._newest: dict[int, dict[bytes, bytes]] = {}
+        """Partition → the newest records of its changelog, but for what tells of figures."""
+        self._live: dict[str, dict[bytes, bytes]] = {}
+        """Scope → its newest records in the topic."""
         self._events: dict[Place, list[Chunk]] = {}
-        self._changed: set[int] = set()
+        self._changed: dict[int, set[bytes]] = {}
+        """Partition → the keys of its changelog that have been written since it was counted last."""
         self._evidence = Evidence()
         self._zones, self._zone_names = Zones(), dict[str, str]()
 
@@ -180,26 +182,29 @@ class Cut:
 
     def apply(self, chunk: Chunk) -> None:
         """Take in records."""
-        if chunk.topic != FACTORS_LIVE:
-            self._changed.add(chunk.partition)
+        if chunk.topic == FACTORS_LIVE:
+            for key, value in zip(chunk.keys, chunk.values, strict=True):
+                scope = (key or b"").rsplit(b"|", 3)[0].decode(errors="replace")
+                _put(self._live.setdefault(scope, {}), key or b"", value)
+            return
+        changed = self._changed.setdefault(chunk.partition, set())
         if chunk.topic in SOURCE_TOPICS:
             self._events.setdefault((chunk.topic, chunk.partition), []).append(chunk)
             return
-        newest = self._newest.setdefault((chunk.topic, chunk.partition), {})
+        newest = self._newest.setdefault(chunk.partition, {})
         for key, value in zip(chunk.keys, chunk.values, strict=True):
-            if value is None:
-                newest.pop(key or b"", None)
-            else:
-                newest[key or b""] = value
+            if key is not None and not is_published(key):
+                _put(newest, key, value)
+                changed.add(key)
 
-    def recount(self) -> Recount:
-        """Count from what has been read. Raises VerifyError for what cannot be read."""
-        for partition in sorted(self._changed):
-            records = self._newest.get((self._changelog, partition), {})
+    def count(self) -> None:
+        """Let all that has been read be counted in `recount`. Raises VerifyError for what cannot be read."""
+        for partition, keys in sorted(self._changed.items()):
+            records = self._newest.get(partition, {})
             try:
                 if TOTALS_KEY in records:
                     self.totals[partition] = decode_totals(records[TOTALS_KEY])
-                self._evidence.put_ledgers(partition, records)
+                self._evidence.put_ledgers(partition, records, keys)
             except DurableError as error:
                 raise VerifyError(f"changelog of partition {partition}: {error}") from error
             # The zones in which dates were taken are in the ledgers' dictionaries, whatever is counted from.
@@ -208,22 +213,35 @@ class Cut:
             for partition in sorted(self._changed):
                 self._evidence.put_events(partition, self._decoded(partition), self._day_at, self._profiles(partition))
         self._changed.clear()
-        return Recount(self._evidence)
 
-    def shown(self) -> dict[str, Shown]:
-        """Scope → its newest records in the topic."""
-        found: dict[str, Shown] = {}
-        self.unreadable.clear()
-        for (topic, _), records in self._newest.items():
-            if topic == FACTORS_LIVE:
-                for key, value in records.items():
-                    try:
-                        record = decode_record(value)
-                    except msgspec.DecodeError as error:
-                        self.unreadable.append(Difference(LIVE, key.decode(errors="replace"), str(error)))
-                    else:
-                        found.setdefault(record.scope, {})[_shown_at(record)] = record
-        return found
+    def recount(self, only: Iterable[Scope] | None = None) -> Recount:
+        """The figures of what has been counted, of these scopes or of all."""
+        return Recount(self._evidence, only)
+
+    def shown_scopes(self) -> list[str]:
+        """The scopes that have records in the topic."""
+        return [scope for scope, records in self._live.items() if records]
+
+    def shown_days(self, scope: str) -> set[int]:
+        """The day numbers of which a scope has records in the topic."""
+        days = set()
+        for as_of in {key.rsplit(b"|", 2)[1] for key in self._live.get(scope, ()) if key.count(b"|") >= 3}:
+            with contextlib.suppress(ValueError):
+                days.add(day_of(dt.date.fromisoformat(as_of.decode(errors="replace"))))
+        return days
+
+    def shown(self, scope: str) -> tuple[Shown, list[Difference]]:
+        """The newest records of a scope in the topic, and those that are none."""
+        found: Shown = {}
+        unreadable = []
+        for key, value in self._live.get(scope, {}).items():
+            try:
+                record = decode_record(value)
+            except msgspec.DecodeError as error:
+                unreadable.append(Difference(LIVE, key.decode(errors="replace"), str(error)))
+            else:
+                found[_shown_at(record)] = record
+        return found, unreadable
 
     def today(self, scope: Scope, wall_ms: int) -> int:
         """The scope's day number; 0 while no time has passed."""
@@ -272,6 +290,13 @@ class Cut:
                 if offset < upto:
                     with contextlib.suppress(RefusedError):
                         yield decode_profile(value, key, lay)
+
+
+def _put(newest: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    if value is None:
+        newest.pop(key, None)
+    else:
+        newest[key] = value
 
 
 def _shown_at(record: FactorRecord) -> tuple[int, int, str]:

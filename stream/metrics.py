@@ -4,7 +4,7 @@ One `Metrics` is made at the start of a process and handed to those who count; t
 serves its own port (0 takes a free one), on loopback unless told otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,11 +18,13 @@ Label = str | int
 
 
 class Metrics:
-    """All declared metrics; a label is given by its name: `metrics.count(EVENTS_CONSUMED, 40, topic="events.cart")`."""
+    """Declared metrics, all or those of one kind of process; a label is given by its name:
+    `metrics.count(EVENTS_CONSUMED, 40, topic="events.cart")`.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Iterable[Metric] = METRICS) -> None:
         self.registry: Final = CollectorRegistry()
-        self._families: Final = {metric: _family(metric, self.registry) for metric in METRICS}
+        self._families: Final = {metric: _family(metric, self.registry) for metric in declared}
         ProcessCollector(registry=self.registry)
 
     def count(self, metric: Metric, amount: float = 1, **labels: Label) -> None:

@@ -122,7 +122,7 @@ def transport_options(settings: Settings) -> TransportOptions:
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop; does not return (exit codes: `stream.transport.exits`)."""
     logs.configure(settings.log_level, settings.log_format)
-    metrics = Metrics()
+    metrics = Metrics(m.WORKER_METRICS)
     # Kernels that are not in the cache would be compiled within the first chunk, for longer than a session lasts.
     warm()
     _spare_collections()

@@ -21,11 +21,16 @@ from processors.figures import Provenance
 from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
-from schemas.durable import encode_published_before, encode_published_day, published_page_key
+from schemas.durable import (
+    encode_published_before,
+    encode_published_dates,
+    encode_published_restatement,
+    published_page_key,
+)
 from schemas.scopes import parse
 from schemas.settings import Settings
-from schemas.store import index_entry, live_field, live_key, pages_key
-from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
+from schemas.store import index_entry, live_field, live_key, pages_key, restated_key
+from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, FACTORS_RESTATEMENTS, SHOPS, changelog_topic
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
@@ -309,6 +314,7 @@ class World:
         notes = self._unshown.setdefault(partition, Notes())
         live: list[Pair] = []
         told: list[Pair] = []
+        restated: list[Pair] = []
         before = pages.published_before
         for change in pages.collect(now_ms, self._provenance(now_ms)):
             today = date_of(change.day).isoformat()
@@ -321,12 +327,22 @@ class World:
             for number, page in change.pages:
                 told.append((published_page_key(change.scope, number), page))
                 notes.put(pages_key(change.scope), str(number), page)
-            if change.is_new_day:
-                told.append(encode_published_day(change.scope, change.day))
+            if change.has_new_dates:
+                told.append(encode_published_dates(change.scope, change.since, change.day))
+            restated += [(one.key.encode(), one.encode()) for one in change.restated.records]
+            for number, one in change.restated.kept:
+                told.append(encode_published_restatement(change.scope, number, one))
+                notes.put(restated_key(change.scope), str(number), one)
+            self._metrics.count(m.FIGURES_RESTATED, sum(len(one.as_of) for one in change.restated.records))
+            self._metrics.count(m.FIGURES_RESTATED_UNTOLD, change.restated.untold)
         if told and pages.published_before != before:
             told.append(encode_published_before(pages.published_before))
         self._metrics.count(m.LIVE_RECORDS, len(live))
-        return [Bulk(FACTORS_LIVE, partition, live), Bulk(self._changelog, partition, told)]
+        return [
+            Bulk(FACTORS_LIVE, partition, live),
+            Bulk(FACTORS_RESTATEMENTS, partition, restated),
+            Bulk(self._changelog, partition, told),
+        ]
 
     def _collect_whole(self, partition: int, now_ms: int) -> bool:
         """Scopes of which the store has to be given everything; tells whether there are any."""
@@ -340,6 +356,7 @@ class World:
             listed = index_entry(whole.scope)
             if listed is not None:
                 notes.put(*listed, b"")
+            notes.replace(restated_key(whole.scope), {str(number): one for number, one in whole.restatements})
             n += 1
         return n > 0
 

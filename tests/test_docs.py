@@ -18,6 +18,7 @@ from schemas.control import decode_shop
 from schemas.factors import decode_record as decode_factors
 from schemas.metrics import METRICS
 from schemas.refusals import Code
+from schemas.restatements import decode_restatement
 from schemas.scopes import parse
 from schemas.settings import PREFIX, Settings
 from schemas.topics import registry
@@ -156,6 +157,8 @@ def test_examples_in_json_are_what_they_say(page):
             decode_factors(body.encode())
         elif "updated_at" in example:
             decode_profile(body.encode(), example["user_id"].encode())
+        elif example.get("kind") == "restatement":
+            decode_restatement(body.encode())
         else:
             decode_shop(body.encode())
 

@@ -2,32 +2,32 @@
 
 import asyncio
 import json
-import time
+from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from processors.audit import Difference, audit_pages, audit_store
+from processors.recount import PLACES
 from schemas.errors import SmartError, UsageError
-from schemas.scopes import Scope, ScopeError, parse
+from schemas.metrics import VERIFY_METRICS
+from schemas.scopes import ScopeError, parse
 from schemas.settings import Settings
 from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, FACTORS_PAGES, changelog_topic
 from serving.store import StoreReader
 from stream.admin import Admin
+from stream.cli import drift, stored
+from stream.cli.drift import Rhythm
 from stream.cli.environment import current_settings
 from stream.cli.playing import quiet_clients
 from stream.cli.topics import registered
-from stream.verify import Options, Verified, verify
+from stream.metrics import Metrics
+from stream.verify import Options, Verified, Verifier
 
 app = typer.Typer(add_completion=False)
-
-_STORE_S: Final = 5.0
-"""So long the store may lag behind the topic."""
-_SCOPES_AT_A_TIME: Final = 500
 
 
 @app.command("verify")
@@ -48,6 +48,16 @@ def verify_command(
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     wait: Annotated[float, typer.Option(min=0, help="Seconds that a moving system may take to come to rest.")] = 30.0,
     store: Annotated[bool, typer.Option(help="Compare the serving store, too.")] = True,
+    every: Annotated[
+        float | None,
+        typer.Option(min=1, help="Go on, with a run every so many seconds, and serve metrics.", show_default=False),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0.0001, max=1, help="With --every: the share of all scopes and dates in each run.")
+    ] = 1.0,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="With --every: end after so many runs.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Recompute the figures of a running system by brute force and print every difference.
@@ -55,16 +65,36 @@ def verify_command(
     Compared are the newest records of factors.live for every date of the horizon, the serving store, and the totals
     (accepted + refused = consumed) with the event topics. Exit code 1 where anything differs or cannot be judged
     because the system keeps moving, or where there is no broker.
+
+    With --every it goes on beside a system that never rests: it follows the topics, compares a share in each run,
+    another one each time and everything in a round, and serves what it finds at SMART_METRICS_HOST:SMART_METRICS_PORT.
     """
     settings = current_settings()
     options = _options(settings, source, scope, windows)._replace(sample=sample, seed=seed, wait_s=wait)
     quiet_clients()
     _check_topics(settings)
+    if every is not None:
+        if source != "changelog" or sample is not None:
+            raise UsageError("--every counts from the changelog, and takes --share instead of --sample")
+        _go_on(settings, options, Rhythm(every, share, runs), store=store, as_json=as_json)
+        return
     with _Told() as told:
         found = asyncio.run(_verified(settings, options, told, store=store))
     for line in _json_lines(found) if as_json else _lines(found):
         typer.echo(line)
     _finish(found)
+
+
+def _go_on(settings: Settings, options: Options, rhythm: Rhythm, *, store: bool, as_json: bool) -> None:
+    metrics = Metrics(VERIFY_METRICS)
+    with metrics.served(settings.metrics_host, settings.metrics_port) as port:
+        typer.echo(f"metrics are served at http://{settings.metrics_host}:{port}/metrics", err=True)
+
+        def say(found: Verified) -> None:
+            for line in _json_lines(found) if as_json else _lines(found):
+                typer.echo(line)
+
+        asyncio.run(drift.follow(settings, options, rhythm, metrics, say, store=store))
 
 
 def _options(settings: Settings, source: str, scopes: list[str] | None, windows: str | None) -> Options:
@@ -94,41 +124,12 @@ def _check_topics(settings: Settings) -> None:
 
 
 async def _verified(settings: Settings, options: Options, told: "_Told", *, store: bool) -> Verified:
-    found = await verify(settings, options, told)
-    if store and found.at_rest:
-        found.differences += await _store_differences(settings, options, found, told)
-    return found
-
-
-async def _store_differences(settings: Settings, options: Options, found: Verified, told: "_Told") -> list[Difference]:
-    """What the store shows otherwise, once it has had time to catch up."""
-    deadline = time.monotonic() + _STORE_S
-    scopes, differences = list(found.days), list[Difference]()
-    async with StoreReader(settings.redis_url.get_secret_value()) as reader:
-        while True:
-            differences = [
-                difference
-                for at in range(0, len(scopes), _SCOPES_AT_A_TIME)
-                for difference in await _store_of(reader, settings, options, found, scopes[at : at + _SCOPES_AT_A_TIME])
-            ]
-            if not differences or time.monotonic() > deadline:
-                return differences
-            told("waiting for the store", 0, None)
-            await asyncio.sleep(_STORE_S / 10)
-
-
-async def _store_of(
-    reader: StoreReader, settings: Settings, options: Options, found: Verified, scopes: list[Scope]
-) -> list[Difference]:
-    stored = await reader.newest_of([scope.name for scope in scopes])
-    differences: list[Difference] = []
-    for scope in scopes:
-        today = found.today[scope]
-        first_kept = today - settings.horizon_days
-        differences += audit_store(found.recount, scope, stored[scope.name], options.windows, today, first_kept)
-        pages = {int(number): page for number, page in (await reader.pages(scope.name)).items()}
-        differences += audit_pages(found.recount, scope, pages, found.days[scope], settings.windows, first_kept)
-    return differences
+    async with Verifier(settings, options, told) as verifier:
+        found = await verifier.once()
+        if store and found.at_rest:
+            async with StoreReader(settings.redis_url.get_secret_value()) as reader:
+                await stored.compare(reader, verifier, found, told)
+        return found
 
 
 def _lines(found: Verified) -> Iterator[str]:
@@ -137,11 +138,20 @@ def _lines(found: Verified) -> Iterator[str]:
     for difference in found.moving:
         yield f"moving: {difference.place} {difference.key}: {difference.text}"
     yield (
-        f"compared {sum(map(len, found.days.values())):,} dates of {len(found.days):,} scopes, counted from "
+        f"compared {found.records:,} records, {sum(map(len, found.days.values())):,} dates of "
+        f"{_by_kind(found)}, counted from "
         f"{'the ledgers in the changelog' if found.source == 'changelog' else 'the event topics'}: "
         f"{len(found.differences):,} differences"
     )
     yield f"consumed {found.accepted + found.refused:,} = accepted {found.accepted:,} + refused {found.refused:,}"
+
+
+def _by_kind(found: Verified) -> str:
+    """How many scopes of each kind were compared, in words."""
+    words = {place: word for word, place in PLACES.items()}
+    kinds = Counter(words.get((scope.shop is not None, scope.kind), scope.kind) for scope in found.days)
+    told = ", ".join(f"{n:,} {word}" for word, n in sorted(kinds.items()))
+    return f"{len(found.days):,} scopes ({told})" if kinds else "no scopes"
 
 
 def _json_lines(found: Verified) -> Iterator[str]:
@@ -153,6 +163,7 @@ def _json_lines(found: Verified) -> Iterator[str]:
         "at_rest": found.at_rest,
         "scopes": len(found.days),
         "dates": sum(map(len, found.days.values())),
+        "records": found.records,
         "accepted": found.accepted,
         "refused": found.refused,
         "differences": len(found.differences),

@@ -133,7 +133,7 @@ def test_people_get_tables(smart):
     [
         (("items", "nobody"), 1, "there are no figures of shop=nobody"),
         (("items", "bare"), 1, "SMART_SCOPES of the workers must have item"),
-        (("breakdown", "s1", "age"), 1, "SMART_SCOPES of the workers must have age"),
+        (("breakdown", "bare", "category"), 1, "SMART_SCOPES of the workers must have category"),
         (("items", "s1", "--as-of", "2099-01-01"), 1, "reach up to 2023-03-01"),
         (("items", "s1", "--as-of", "2001-01-01"), 1, "there are no figures of shop=s1"),
         (("items", "s1", "--sort", "luck"), 2, "is no figure to sort by: gmv, gmv_new"),

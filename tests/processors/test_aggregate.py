@@ -122,7 +122,9 @@ def published_by(aggregate, scope, today):
     """What an owner publishes of a scope, and what it leaves to its successor."""
     aggregate.advance(scope, today, 0)
     figures = dict(aggregate.take(scope, today, Provenance()))
-    return figures, PublishedScope(today, {n: page for n, page in aggregate.take_pages(scope) if page is not None})
+    return figures, PublishedScope(
+        aggregate.since(scope), today, {n: page for n, page in aggregate.take_pages(scope) if page is not None}
+    )
 
 
 def test_a_successor_publishes_nothing_that_stands_as_it_should():

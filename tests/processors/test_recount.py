@@ -25,7 +25,7 @@ from tests.core import (
     today_of,
 )
 from tests.events import encode, purchase, refund, view
-from tests.streams import ALL_WORDS, WINDOWS, ZONES, seeded_profiles, seeded_stream
+from tests.streams import ALL_WORDS, WINDOWS, ZONES, delivered, seeded_profiles, seeded_stream
 
 PARTITIONS = 3
 
@@ -136,3 +136,32 @@ def test_scopes_in_which_nobody_bought_are_counted_too():
     (record,) = recount.records(parse("market"), 1, day_of(dt.date(2026, 3, 1)))
     assert (record.s, record.b, record.currency) == (1, 0, "-")
     assert Recount(Evidence()).records(parse("market"), 1, 20_000) == []
+
+
+def test_evidence_that_is_followed_is_that_of_the_newest_records():
+    """Users are read anew as their segments change; refunds, newer versions and new names come late."""
+    values = delivered(seeded_stream(8, 300, users=15, shops=2), 8)
+    oracle, profiles = oracle_of(values), seeded_profiles(8, 60, users=15)
+    partition, newest, followed = new_partition(today_of(oracle), EVERYTHING), {}, Evidence()
+    rng, compared = random.Random(2), 0
+    for at in range(0, len(values), 60):
+        fold_into(partition, values[at : at + 60])
+        fold_profiles_into(partition, profiles[at // 6 : at // 6 + 10])
+        changed = dict(partition.take_records())
+        newest = {key: value for key, value in (newest | changed).items() if value is not None}
+        followed.put_ledgers(0, newest, changed)
+        whole = Evidence()
+        whole.put_ledgers(0, newest)
+        one, other = Recount(followed), Recount(whole)
+        scopes = sorted(one.scopes(sorted(ALL_WORDS)), key=str)
+        assert scopes == sorted(other.scopes(sorted(ALL_WORDS)), key=str)
+        asked = rng.sample(scopes, min(15, len(scopes)))
+        only = Recount(followed, asked)
+        first, last = dates_around(oracle)
+        for scope in asked:
+            for window_days in (1, 30, 365):
+                day = day_of(first + (last - first) * rng.random())
+                told = one.records(scope, window_days, day)
+                assert told == other.records(scope, window_days, day) == only.records(scope, window_days, day)
+                compared += len(told)
+    assert compared > 50

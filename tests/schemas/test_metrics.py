@@ -29,7 +29,7 @@ def test_a_name_ends_in_its_unit_or_total(metric):
 
 @each_metric
 def test_labels_are_bounded_by_the_deployment(metric):
-    assert set(metric.labels) <= {"topic", "partition", "code", "kind", "stage"}
+    assert set(metric.labels) <= {"topic", "partition", "code", "kind", "stage", "place"}
 
 
 @each_metric

@@ -8,6 +8,7 @@ from schemas.topics import (
     EVENT_TOPICS,
     FACTORS_LIVE,
     FACTORS_PAGES,
+    FACTORS_RESTATEMENTS,
     SHOPS,
     TOPIC_OF_ACTION,
     dead_letter_topic,
@@ -22,7 +23,9 @@ def test_every_action_has_a_topic():
     assert set(TOPIC_OF_ACTION.values()) == set(EVENT_TOPICS)
 
 
-@pytest.mark.parametrize("name", [*EVENT_TOPICS, *map(dead_letter_topic, EVENT_TOPICS), FACTORS_PAGES, FACTORS_LIVE])
+@pytest.mark.parametrize(
+    "name", [*EVENT_TOPICS, *map(dead_letter_topic, EVENT_TOPICS), FACTORS_PAGES, FACTORS_LIVE, FACTORS_RESTATEMENTS]
+)
 def test_what_belongs_to_a_partition_has_all_of_them(name):
     assert TOPICS[name].partitions == 6
 

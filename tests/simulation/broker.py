@@ -60,6 +60,8 @@ class Log:
 
     def __init__(self):
         self.entries: list[Entry] = []
+        self.history: list[Entry] = []
+        """What has ever been appended, for the judge: no cleaner visits it."""
         self.end = 0
         self.open: dict[Transaction, int] = {}
 
@@ -70,6 +72,7 @@ class Log:
 
     def append(self, key, value, headers=(), timestamp_ms=0, transaction=None, *, is_marker=False):
         self.entries.append(Entry(self.end, key, value, tuple(headers), timestamp_ms, transaction, is_marker))
+        self.history.append(self.entries[-1])
         self.end += 1
         return self.end - 1
 
@@ -119,6 +122,8 @@ class Broker:
         self.simulation = simulation
         self.logs: dict[tuple[str, int], Log] = defaultdict(Log)
         self.producers: dict[object, Producer] = defaultdict(Producer)
+        self.transactions: list[Transaction] = []
+        """All of them, in the order in which they began."""
         self.group = Group(simulation)
         self.down_until_ms = 0.0
         self.is_fencing = True
@@ -171,6 +176,7 @@ class Broker:
             raise RetryError
         if producer.transaction is None:
             producer.transaction = begun = Transaction(transactional_id, epoch)
+            self.transactions.append(begun)
             self.simulation.timeline.later(
                 self.simulation.transaction_timeout_ms, lambda: self._time_out(producer, begun)
             )

@@ -17,6 +17,7 @@ from schemas.store import index_entry, live_key, pages_key
 from schemas.topics import CLOCK, FACTORS_LIVE
 from stream.clock import latest_day
 from tests.core import differences, oracle_of
+from tests.simulation import restatements
 from tests.simulation.history import ZONES, dead_letter_topic
 
 COUNTS = ("s", "s_existing", "b", "b_existing", "items", "buyer_days")
@@ -30,6 +31,7 @@ def judge(simulation, *, by_brute_force=False):
     reference = _reference(simulation)
     problems += _figures(simulation, reference)
     problems += _stored(simulation, reference)
+    problems += restatements.judge(simulation)
     if by_brute_force and not problems:
         problems += _brute_force(simulation, reference)
     return problems

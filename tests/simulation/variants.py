@@ -4,7 +4,7 @@ import asyncio
 
 from schemas.durable import PUBLISHED_PREFIX, TOTALS_KEY
 from schemas.factors import NO_CURRENCY
-from schemas.topics import FACTORS_LIVE
+from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS
 from stream.aggregator import PagePartition
 from stream.transport import Bulk
 from stream.transport.ownership import Ownership
@@ -201,6 +201,43 @@ class LosesSingleFigures(PlainVariant):
     world = _LosesLive
 
 
+class _TellsLater(World):
+    async def collect(self, partition):
+        """Restatements follow in the next transaction."""
+        held = self.__dict__.setdefault("held", {})
+        late, records = held.pop(partition, []), []
+        for record in await super().collect(partition):
+            if isinstance(record, Bulk) and record.topic == FACTORS_RESTATEMENTS:
+                held.setdefault(partition, []).extend(record.records)
+            else:
+                records.append(record)
+        return [*records, Bulk(FACTORS_RESTATEMENTS, partition, late)]
+
+
+class RestatesAfterTheTransaction(PlainVariant):
+    """What has been restated is told one transaction later than it was."""
+
+    world = _TellsLater
+
+
+class _ForgetsBefore(PagePartition):
+    def _settle(self):
+        super()._settle()
+        for name in self.aggregate.scopes():
+            before = self.aggregate._scopes[name].before
+            before.__init__()
+
+
+class _ForgetsBeforeWorld(_OfPages):
+    page_partition = _ForgetsBefore
+
+
+class TakeoversTellNoRestatements(PlainVariant):
+    """What a former owner had published is forgotten: what has changed since then is not told."""
+
+    world = _ForgetsBeforeWorld
+
+
 class NoCompaction(PlainVariant):
     """The product as it is, on a broker whose cleaner never comes: to look into a seed."""
 
@@ -220,4 +257,6 @@ MUTANTS = (
     NeverSettles,
     PublishedAfterTheTransaction,
     LosesSingleFigures,
+    RestatesAfterTheTransaction,
+    TakeoversTellNoRestatements,
 )
