@@ -139,6 +139,30 @@ RESTATEMENTS: Final = Metric(
     "smart_restatements_total", "counter", "events", (), "Events that changed the figures of a date before today."
 )
 
+INTRADAY_MARKS: Final = Metric(
+    "smart_intraday_marks", "gauge", "marks", ("partition",), "Minutes in which a user was active somewhere, as kept."
+)
+INTRADAY_ROWS: Final = Metric(
+    "smart_intraday_rows", "gauge", "rows", ("partition",), "Scopes, and their currencies, counted by the minute."
+)
+INTRADAY_BYTES: Final = Metric(
+    "smart_intraday_bytes", "gauge", "bytes", ("partition",), "Memory that the minutes of the users and scopes take."
+)
+INTRADAY_TOTALS_BYTES: Final = Metric(
+    "smart_intraday_totals_bytes",
+    "gauge",
+    "bytes",
+    ("partition",),
+    "Memory that the pages of hours take where partitions are added up.",
+)
+INTRADAY_LEFT_OUT: Final = Metric(
+    "smart_intraday_left_out_total",
+    "counter",
+    "events",
+    ("reason",),
+    "Events that no minute counts: too late, or in a scope beyond the bound on rows.",
+)
+
 # What went out.
 CHANGELOG_RECORDS: Final = Metric(
     "smart_changelog_records_total", "counter", "records", (), "Ledger, dictionary and totals records written."
@@ -147,6 +171,9 @@ CHANGELOG_BYTES: Final = Metric(
     "smart_changelog_bytes_total", "counter", "bytes", (), "Keys and values of those records."
 )
 PAGES_PUBLISHED: Final = Metric("smart_pages_published_total", "counter", "pages", (), "Counter pages written.")
+INTRADAY_PAGES_PUBLISHED: Final = Metric(
+    "smart_intraday_pages_published_total", "counter", "pages", (), "Pages of hours written."
+)
 AGGREGATED_SCOPES: Final = Metric(
     "smart_aggregated_scopes", "gauge", "scopes", ("partition",), "Scopes that this worker adds up over all partitions."
 )

@@ -2,6 +2,11 @@
 
     smart:live:{scope}    hash: `window|currency` → the newest factor record, compact JSON
     smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
+    smart:minutes:{scope} hash: hour since 1970 UTC → the page of its minutes (processors.intraday.pages), summed up
+    smart:crossed:{shop}|{kind}  hash: scopes of a shop crossed with channels or items, counted by the minute → their
+                          last hour
+    smart:clock           hash: partition → the instant that its minutes are of, ms since 1970
+    smart:promotions      hash: promotion id → the promotion in force, JSON
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
 The store is a copy: everything in it can be written again from the topics.
@@ -11,6 +16,10 @@ from typing import Final
 
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
+MINUTES_PREFIX: Final = "smart:minutes:"
+CROSSED_PREFIX: Final = "smart:crossed:"
+CLOCK_KEY: Final = "smart:clock"
+PROMOTIONS_KEY: Final = "smart:promotions"
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -41,6 +50,24 @@ def parse_live_field(field: str) -> tuple[int, str]:
 def pages_key(scope: str) -> str:
     """Key of the hash with the total pages of a scope; its fields are page numbers."""
     return PAGES_PREFIX + scope
+
+
+def minutes_key(scope: str) -> str:
+    """Key of the hash with the minutes of a scope; its fields are numbers of hours.
+
+    >>> minutes_key("shop=s1|channel=paid")
+    'smart:minutes:shop=s1|channel=paid'
+    """
+    return MINUTES_PREFIX + scope
+
+
+def crossed_key(shop_scope: str, kind: str) -> str:
+    """Key of the hash with the crosses of a shop that are counted by the minute.
+
+    >>> crossed_key("shop=s1", "channel")
+    'smart:crossed:shop=s1|channel'
+    """
+    return f"{CROSSED_PREFIX}{shop_scope}|{kind}"
 
 
 def owner_key(partition: int) -> str:

@@ -18,19 +18,29 @@ import structlog
 from processors.calendar import Zones, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
+from processors.intraday.minutes import IntradayConfig
 from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.durable import encode_published_before, encode_published_day, published_page_key
-from schemas.scopes import parse
+from schemas.scopes import Scope, parse
 from schemas.settings import Settings
-from schemas.store import live_field, live_key, pages_key
-from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
+from schemas.store import CLOCK_KEY, crossed_key, live_field, live_key, minutes_key, pages_key
+from schemas.topics import (
+    CLOCK,
+    FACTORS_LIVE,
+    FACTORS_PAGES,
+    INTRADAY_MINUTES,
+    INTRADAY_PAGES,
+    SHOPS,
+    changelog_topic,
+)
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
+from stream.minutes import Hour, HourPartition, hour_key, is_history
 from stream.source import Changes, KeptOtherwiseError, MissingRecordsError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
@@ -59,6 +69,9 @@ class Progress(Protocol):
 
     def is_caught_up(self, partition: int) -> bool:
         """Whether everything that the event topics hold of this partition has been acknowledged."""
+
+    def has_read(self, topic: str, partition: int) -> bool:
+        """Whether a topic that is read from its start has been acknowledged to its end."""
 
 
 class World:
@@ -90,6 +103,11 @@ class World:
         self.shops: dict[str, ShopRecord] = {}
         self.sources: dict[int, SourcePartition] = {}
         self.pages: dict[int, PagePartition] = {}
+        self.hours: dict[int, HourPartition] = {}
+        self._hours_are_whole: set[int] = set()
+        """Partitions of which all pages of hours have been read."""
+        self._hours_taken_ms: dict[int, int] = {}
+        """Partition → when its minutes were published last, by the wall."""
         self.pages_came = asyncio.Event()
         """Pages have been added up since it was cleared."""
         self._zones = Zones()
@@ -159,6 +177,18 @@ class World:
                 "pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable
             )
 
+    def add_hours(self, chunk: Chunk) -> None:
+        """Apply a chunk of the topic of pages of hours."""
+        hours = self._hours_of(chunk.partition)
+        unreadable = hours.unreadable
+        hours.apply(chunk)
+        if hours.unreadable > unreadable:
+            log.error(
+                "pages of hours cannot be read and are left out",
+                partition=chunk.partition,
+                pages=hours.unreadable - unreadable,
+            )
+
     def note_control(self, records: Sequence[ControlRecord]) -> None:
         """Take in control records; one that is wrong leaves the former version in force."""
         for record in records:
@@ -180,6 +210,15 @@ class World:
         """Show all figures placed in a partition once more: the store has lost them."""
         if partition in self.pages:
             self.pages[partition].refresh()
+        if partition in self.hours:
+            self.hours[partition].refresh()
+
+    def has_unpublished_minutes(self) -> bool:
+        """Whether minutes have changed that have not been given to a transaction yet."""
+        return any(source.partition.intraday.is_dirty for source in self.sources.values()) or any(
+            partition not in self._hours_are_whole or hours.is_behind(self.now_ms())
+            for partition, hours in self.hours.items()
+        )
 
     # --- the table's store
 
@@ -207,6 +246,9 @@ class World:
         """Forget a partition."""
         self.sources.pop(partition, None)
         self.pages.pop(partition, None)
+        self.hours.pop(partition, None)
+        self._hours_are_whole.discard(partition)
+        self._hours_taken_ms.pop(partition, None)
         self._unshown.pop(partition, None)
         self._store.forget(partition)
         self._oldest_append_ms.pop(partition, None)
@@ -240,11 +282,15 @@ class World:
         figures = self._collect_figures(partition, now_ms)
         if self._collect_whole(partition, now_ms):
             source.note_change()  # only a transaction proves that the partition is still ours
+        with_minutes = self._are_minutes_due(partition, now_ms)
+        if with_minutes:
+            figures.append(self._collect_hours(partition, now_ms))
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
             caught_up=self._progress.is_caught_up(partition),
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
+            minute=now_ms // 60_000 if with_minutes else None,
         )
         return self._transaction(partition, changes, figures)
 
@@ -312,12 +358,60 @@ class World:
             n += 1
         return n > 0
 
+    def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
+        """Minutes are published at a slower pace than other figures, in transactions that there are anyway."""
+        wall_ms = self._wall_ms()
+        last_ms = self._hours_taken_ms.get(partition, 0)
+        is_due = bool(self.config.intraday.scopes) and now_ms > 0
+        is_due &= not 0 <= wall_ms - last_ms < self._settings.intraday_interval_ms
+        if is_due:
+            self._hours_taken_ms[partition] = wall_ms
+        return is_due
+
+    def _collect_hours(self, partition: int, now_ms: int) -> Bulk:
+        """Hours that have changed: all of them for the store, those of shops and the market for the topic."""
+        hours, told = self._hours_of(partition), []
+        if partition not in self._hours_are_whole and self._progress.has_read(INTRADAY_PAGES, partition):
+            self._hours_are_whole.add(partition)
+        if partition in self._hours_are_whole:
+            for one in hours.collect(now_ms):
+                self._note_hour(partition, one)
+                if is_history(one.scope):
+                    told.append((hour_key(one.scope, one.hour), one.page))
+            for one in hours.collect_lost():
+                self._note_hour(partition, one)
+            self._unshown[partition].put(CLOCK_KEY, str(partition), str(now_ms).encode())
+        return Bulk(INTRADAY_MINUTES, partition, told)
+
+    def _note_hour(self, partition: int, one: Hour) -> None:
+        """What the store shall show of an hour; with a new one, what it shall forget."""
+        hours, notes = self.hours[partition], self._unshown[partition]
+        notes.put(minutes_key(one.scope), str(one.hour), one.page)
+        if hours.is_new_hour(one.scope, one.hour):
+            for gone in hours.gone_with(one.scope, one.hour):
+                notes.put(minutes_key(one.scope), str(gone), None)
+            scope = parse(one.scope)
+            if scope.shop is not None and scope.kind:
+                key = crossed_key(Scope(scope.shop).name, scope.kind)
+                notes.put(key, one.scope, str(one.hour).encode())
+
+    def _hours_of(self, partition: int) -> HourPartition:
+        if partition not in self.hours:
+            self.hours[partition] = HourPartition(
+                kept_hours=self._settings.intraday_hours, history_hours=24 * self._settings.intraday_history_days
+            )
+        return self.hours[partition]
+
     def _transaction(self, partition: int, changes: Changes, figures: list[Bulk]) -> list[Any]:
         by_target: dict[int, list[Pair]] = {}
         for scope, pair in changes.pages:
             by_target.setdefault(self._placed(scope), []).append(pair)
         records: list[Any] = [Bulk(self._changelog, partition, changes.changelog), *figures]
         records += [Bulk(FACTORS_PAGES, target, pairs) for target, pairs in by_target.items()]
+        hours_by_target: dict[int, list[Pair]] = {}
+        for scope, pair in changes.hours:
+            hours_by_target.setdefault(self._placed(scope), []).append(pair)
+        records += [Bulk(INTRADAY_PAGES, target, pairs) for target, pairs in hours_by_target.items()]
         records += changes.dead_letters
         if changes.report is not None:
             records.append(Bulk(CLOCK, 0, [(changes.report.key(), changes.report.encode())]))
@@ -325,6 +419,7 @@ class World:
         self._metrics.count(m.CHANGELOG_RECORDS, len(changes.changelog))
         self._metrics.count(m.CHANGELOG_BYTES, sum(len(k or b"") + len(v or b"") for k, v in changes.changelog))
         self._metrics.count(m.PAGES_PUBLISHED, len(changes.pages))
+        self._metrics.count(m.INTRADAY_PAGES_PUBLISHED, len(changes.hours))
         return records
 
     def _pages_of(self, partition: int) -> PagePartition:
@@ -385,6 +480,12 @@ def core_config(settings: Settings) -> CoreConfig:
         max_names=settings.max_names,
         max_products=settings.max_products,
         max_rows=settings.max_rows,
+        intraday=IntradayConfig(
+            scopes=frozenset(settings.intraday_scopes),
+            hours=settings.intraday_hours,
+            max_items=settings.intraday_max_items,
+            max_rows=settings.intraday_max_rows,
+        ),
     )
 
 

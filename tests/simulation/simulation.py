@@ -6,7 +6,16 @@ from dataclasses import replace
 from schemas.control import ShopRecord
 from schemas.durable import TOTALS_KEY, decode_totals
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_LIVE, FACTORS_PAGES, SHOPS, changelog_topic
+from schemas.topics import (
+    CLOCK,
+    EVENT_TOPICS,
+    FACTORS_LIVE,
+    FACTORS_PAGES,
+    INTRADAY_MINUTES,
+    INTRADAY_PAGES,
+    SHOPS,
+    changelog_topic,
+)
 from stream import aggregator
 from stream.world import core_config, source_options
 from tests.events import DAY_MS
@@ -37,6 +46,8 @@ def settings_of(shape):
             max_names=256,
             max_products=256,
             max_rows=256,
+            intraday_max_rows=256,
+            intraday_interval_ms=300,
         )
         config = replace(core_config(settings), ring_days=512)
         _SETTINGS[key] = settings, config, source_options(settings)
@@ -207,7 +218,7 @@ class Simulation:
                         process.fetch(tp)
 
     def is_compacted(self, topic):
-        return topic in {self.changelog, FACTORS_PAGES, FACTORS_LIVE, CLOCK}
+        return topic in {self.changelog, FACTORS_PAGES, FACTORS_LIVE, INTRADAY_PAGES, INTRADAY_MINUTES, CLOCK}
 
     def assign(self, members):
         """Member → its partitions: level and sticky as a rule, now and then anything."""
@@ -412,6 +423,8 @@ class Simulation:
             return False
         owned = set()
         for process in self.processes.values():
+            if process.world.has_unpublished_minutes():
+                return False
             if process not in group.members or process.rejoin.is_set() or not process.is_flowing:
                 return False
             if not process.consumer._is_publishing or process.recovery.in_recovery:
