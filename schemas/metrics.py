@@ -159,8 +159,8 @@ INTRADAY_LEFT_OUT: Final = Metric(
     "smart_intraday_left_out_total",
     "counter",
     "events",
-    ("reason",),
-    "Events that no minute counts: too late, or in a scope beyond the bound on rows.",
+    ("kind",),
+    "Events that no minute counts, by kind: late, or rows (in a scope beyond the bound on rows).",
 )
 
 # What went out.

@@ -46,6 +46,7 @@ class HourPartition:
         """Hours that the store has lost, or may have."""
         self._first_hour = 0
         self._shown_hour: dict[str, int] = {}
+        self._shown_minute = -1
         self.unreadable = 0
         self.bytes = 0
 
@@ -96,6 +97,7 @@ class HourPartition:
     def refresh(self) -> None:
         """Give the store everything once more."""
         self._shown_hour.clear()
+        self._shown_minute = -1
         self._unshown.update(
             ((scope, hour), None) for scope, hours in self._scopes.items() for hour in sorted(hours, reverse=True)
         )
@@ -105,6 +107,12 @@ class HourPartition:
         is_new = hour > self._shown_hour.get(scope, -1)
         if is_new:
             self._shown_hour[scope] = hour
+        return is_new
+
+    def is_new_minute(self, minute: int) -> bool:
+        """Whether the store has not been told that this minute has come; it is now."""
+        is_new = minute != self._shown_minute
+        self._shown_minute = minute
         return is_new
 
     def gone_with(self, scope: str, hour: int) -> range:

@@ -60,7 +60,7 @@ class ConsumerProgress:
 
     def has_read(self, topic: str, partition: int) -> bool:
         """Whether a topic that is read from its start has been acknowledged to its end."""
-        return self._app.consumer.backlog(TP(topic, partition)) == 0
+        return self._app.consumer.has_read(TP(topic, partition))
 
 
 def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
@@ -210,5 +210,5 @@ def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
     for kind, events in state.over_bound.items():
         metrics.count(m.NAMES_OVER_BOUND, events, kind=kind)
     state.over_bound.clear()
-    for reason, events in state.intraday.take_left_out().items():
-        metrics.count(m.INTRADAY_LEFT_OUT, events, reason=reason)
+    for kind, events in state.intraday.take_left_out().items():
+        metrics.count(m.INTRADAY_LEFT_OUT, events, kind=kind)

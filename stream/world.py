@@ -284,7 +284,10 @@ class World:
             source.note_change()  # only a transaction proves that the partition is still ours
         with_minutes = self._are_minutes_due(partition, now_ms)
         if with_minutes:
-            figures.append(self._collect_hours(partition, now_ms))
+            hours, shows_any = self._collect_hours(partition, now_ms)
+            figures.append(hours)
+            if shows_any:
+                source.note_change()  # as above
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
@@ -368,20 +371,24 @@ class World:
             self._hours_taken_ms[partition] = wall_ms
         return is_due
 
-    def _collect_hours(self, partition: int, now_ms: int) -> Bulk:
-        """Hours that have changed: all of them for the store, those of shops and the market for the topic."""
-        hours, told = self._hours_of(partition), []
+    def _collect_hours(self, partition: int, now_ms: int) -> tuple[Bulk, bool]:
+        """Hours that have changed: all of them for the store, those of shops and the market for the topic.
+
+        Also tells whether there is anything for the store.
+        """
+        hours = self._hours_of(partition)
         if partition not in self._hours_are_whole and self._progress.has_read(INTRADAY_PAGES, partition):
             self._hours_are_whole.add(partition)
-        if partition in self._hours_are_whole:
-            for one in hours.collect(now_ms):
-                self._note_hour(partition, one)
-                if is_history(one.scope):
-                    told.append((hour_key(one.scope, one.hour), one.page))
-            for one in hours.collect_lost():
-                self._note_hour(partition, one)
+        if partition not in self._hours_are_whole:
+            return Bulk(INTRADAY_MINUTES, partition, []), False
+        changed, lost = hours.collect(now_ms), hours.collect_lost()
+        for one in (*changed, *lost):
+            self._note_hour(partition, one)
+        is_new_minute = hours.is_new_minute(now_ms // 60_000)
+        if changed or lost or is_new_minute:
             self._unshown[partition].put(CLOCK_KEY, str(partition), str(now_ms).encode())
-        return Bulk(INTRADAY_MINUTES, partition, told)
+        told = [(hour_key(one.scope, one.hour), one.page) for one in changed if is_history(one.scope)]
+        return Bulk(INTRADAY_MINUTES, partition, told), bool(changed or lost or is_new_minute)
 
     def _note_hour(self, partition: int, one: Hour) -> None:
         """What the store shall show of an hour; with a new one, what it shall forget."""
