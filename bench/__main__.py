@@ -7,7 +7,7 @@ import time
 
 from bench import results
 
-QUESTIONS = ("durable_path", "producer_batches", "latency", "recovery", "core_budget")
+QUESTIONS = ("durable_path", "producer_batches", "latency", "recovery", "core_budget", "intraday")
 
 
 def main() -> None:

@@ -74,8 +74,8 @@ def measure(scale: float) -> Result:
     """Every stage over every data set that is there."""
     stages, sizes = [], []
     _warm_up()
-    for data in (_simulated(int(SIMULATED_EVENTS * scale)), *_real(scale)):
-        decoded = [_decode(data, chunk) for chunk in data.chunks]  # also loads the kernels
+    for data in (simulated(int(SIMULATED_EVENTS * scale)), *_real(scale)):
+        decoded = [decode_chunk(data, chunk) for chunk in data.chunks]  # also loads the kernels
         today = max(int(one.event_ms.max()) for one in decoded if len(one)) // DAY_MS + 2
         stages += _stages(data, decoded, today)
         sizes += _sizes(data, decoded, today)
@@ -98,12 +98,13 @@ def measure(scale: float) -> Result:
 
 def _warm_up() -> None:
     """Load every kernel, and take the first memory."""
-    few = _simulated(80_000)
-    decoded = [_decode(few, chunk) for chunk in few.chunks]
+    few = simulated(80_000)
+    decoded = [decode_chunk(few, chunk) for chunk in few.chunks]
     list(_stages(few, decoded, int(decoded[-1].event_ms.max()) // DAY_MS + 2))
 
 
-def _simulated(events: int) -> Data:
+def simulated(events: int) -> Data:
+    """One partition's share of simulated events."""
     traffic = Traffic.of(events)
     by_topic: dict[str, tuple[list[bytes], list[bytes]]] = {}
     for batch in traffic.messages():
@@ -133,7 +134,8 @@ def _real(scale: float) -> Iterator[Data]:
         yield Data(name, [(values[i : i + CHUNK], None) for i in range(0, len(values), CHUNK)], 1)
 
 
-def _decode(data: Data, chunk: tuple[list[bytes], list[bytes] | None]) -> Decoded:
+def decode_chunk(data: Data, chunk: tuple[list[bytes], list[bytes] | None]) -> Decoded:
+    """A chunk as columns."""
     values, keys = chunk
     append_ms = np.zeros(len(values), np.int64)
     return decode(values, keys, append_ms, partition=0, partitions=data.partitions, wall_clock=False)
@@ -154,7 +156,7 @@ def _stages(data: Data, decoded: Sequence[Decoded], today: int) -> Iterator[dict
         return {"data": data.name, "stage": stage, "µs/event": us, "× baseline": us / baseline, "": note}
 
     yield row("msgspec, the baseline", baseline, f"{n:,} records")
-    yield row("decode", _us(n, lambda: [_decode(data, chunk) for chunk in data.chunks]))
+    yield row("decode", _us(n, lambda: [decode_chunk(data, chunk) for chunk in data.chunks]))
     empty = Partition(CoreConfig(scopes=frozenset()), today)
     interned = _us(n, lambda: [empty.dictionaries.intern(one) for one in decoded if len(one)])
     yield row("intern", interned)

@@ -69,6 +69,8 @@ class Totals(msgspec.Struct):
     """Day number towards which pages were kept: it decides what their base holds."""
     published_through_page: int = -1
     """Difference pages up to this number have been published."""
+    control_offsets: dict[str, int] = {}
+    """Of partition 0: control topic → the first offset at which no record has been judged."""
 
 
 class IntradayState(msgspec.Struct):

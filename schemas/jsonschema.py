@@ -16,6 +16,8 @@ from schemas.control import ClockRecord, ShopRecord
 from schemas.event import COUNTED_ACTIONS, REQUIRED_BY_ACTION, Event
 from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
+from schemas.intraday import MinuteRecord, TrailingRecord
+from schemas.promotion import PromotionRecord
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FORMS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -24,6 +26,9 @@ FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "growth-record": GrowthRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,
+    "promotion-record": PromotionRecord,
+    "minute-record": MinuteRecord,
+    "trailing-record": TrailingRecord,
 }
 """Name of a document → the struct that it describes."""
 

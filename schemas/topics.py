@@ -188,7 +188,7 @@ def _intraday(partitions: int, history_days: int) -> tuple[Topic, ...]:
             "scope|hour",
             "page of an hour of a shop or the market",
             "workers, as aggregators",
-            "smart live --restore; anybody",
+            "anybody",
             "figures",
         ),
     )

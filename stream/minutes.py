@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from processors.intraday.counts import HOUR
 from processors.intraday.minutes import AHEAD_MINUTES
-from processors.intraday.pages import add_hours, encode_hour
+from processors.intraday.pages import add_hours, check_hour, encode_hour
 from processors.pages import PageError, parse_page_key
 from schemas.scopes import parse
 from stream.transport.chunk import Chunk
@@ -59,7 +59,7 @@ class HourPartition:
             try:
                 name, partition, hour = parse_page_key(key or b"")
                 if value is not None:
-                    add_hours([value])
+                    check_hour(value)
             except PageError:
                 self.unreadable += 1
                 continue

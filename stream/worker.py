@@ -18,7 +18,7 @@ from faust.types import TP
 from processors.warm import warm
 from schemas import metrics as m
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, INTRADAY_PAGES, LEDGER_TABLE, SHOPS, registry
+from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, INTRADAY_PAGES, LEDGER_TABLE, PROMOTIONS, SHOPS, registry
 from stream import logs
 from stream.agents.events import events_agent
 from stream.agents.pages import pages_agent
@@ -74,7 +74,7 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
         world.note_control(records)
 
     store = StoreWriter(settings.redis_url.get_secret_value(), metrics, resync)
-    control = ControlReader([SHOPS, CLOCK], take_in, brokers=settings.brokers)
+    control = ControlReader([SHOPS, PROMOTIONS, CLOCK], take_in, brokers=settings.brokers)
     progress = ConsumerProgress(app)
     world = World(settings, metrics, store, progress, before_first=control.start)
     app.committer = world

@@ -25,13 +25,14 @@ from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.durable import encode_published_before, encode_published_day, published_page_key
 from schemas.scopes import Scope, parse
 from schemas.settings import Settings
-from schemas.store import CLOCK_KEY, crossed_key, live_field, live_key, minutes_key, pages_key
+from schemas.store import CLOCK_KEY, PROMOTIONS_KEY, crossed_key, live_field, live_key, minutes_key, pages_key
 from schemas.topics import (
     CLOCK,
     FACTORS_LIVE,
     FACTORS_PAGES,
     INTRADAY_MINUTES,
     INTRADAY_PAGES,
+    PROMOTIONS,
     SHOPS,
     changelog_topic,
 )
@@ -41,10 +42,11 @@ from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
 from stream.minutes import Hour, HourPartition, hour_key, is_history
+from stream.promotions import PromotionLog
 from stream.source import Changes, KeptOtherwiseError, MissingRecordsError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
-from stream.transport.committer import Pair, Records
+from stream.transport.committer import Outgoing, Pair, Records
 
 FOLD_RECORDS = 4_096
 """So many records of a partition are folded at once, without waiting for more."""
@@ -108,6 +110,7 @@ class World:
         """Partitions of which all pages of hours have been read."""
         self._hours_taken_ms: dict[int, int] = {}
         """Partition → when its minutes were published last, by the wall."""
+        self.promotions = PromotionLog(settings.application_id)
         self.pages_came = asyncio.Event()
         """Pages have been added up since it was cleared."""
         self._zones = Zones()
@@ -195,6 +198,8 @@ class World:
             try:
                 if record.topic == CLOCK and record.value is not None:
                     self.clock.note(decode_clock(record.value))
+                elif record.topic == PROMOTIONS:
+                    self.promotions.note(record)
                 elif record.topic == SHOPS and record.key is not None:
                     self._note_shop(record.key.decode(), record.value)
             except ValueError as error:
@@ -212,6 +217,8 @@ class World:
             self.pages[partition].refresh()
         if partition in self.hours:
             self.hours[partition].refresh()
+        if partition == 0:
+            self.promotions.refresh()
 
     def has_unpublished_minutes(self) -> bool:
         """Whether minutes have changed that have not been given to a transaction yet."""
@@ -249,6 +256,8 @@ class World:
         self.hours.pop(partition, None)
         self._hours_are_whole.discard(partition)
         self._hours_taken_ms.pop(partition, None)
+        if partition == 0:
+            self.promotions.refresh()
         self._unshown.pop(partition, None)
         self._store.forget(partition)
         self._oldest_append_ms.pop(partition, None)
@@ -288,6 +297,7 @@ class World:
             figures.append(hours)
             if shows_any:
                 source.note_change()  # as above
+        letters = self._collect_promotions(source) if partition == 0 else []
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
@@ -295,7 +305,8 @@ class World:
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
             minute=now_ms // 60_000 if with_minutes else None,
         )
-        return self._transaction(partition, changes, figures)
+        records = self._transaction(partition, changes, figures)
+        return records + letters
 
     async def collect_early(self, partition: int) -> Records:
         """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
@@ -360,6 +371,17 @@ class World:
             notes.replace(pages_key(whole.scope), {str(number): page for number, page in whole.pages})
             n += 1
         return n > 0
+
+    def _collect_promotions(self, source: SourcePartition) -> list[Outgoing]:
+        """The owner of partition 0 shows promotions and sends bad ones to the dead letters: each once, by its state."""
+        judged = source.totals.control_offsets
+        found = self.promotions.collect(judged.get(PROMOTIONS, 0))
+        if found.next_offset > judged.get(PROMOTIONS, 0) or found.shown:
+            judged[PROMOTIONS] = max(found.next_offset, judged.get(PROMOTIONS, 0))
+            source.note_change()
+        for name, value in found.shown.items():
+            self._unshown[0].put(PROMOTIONS_KEY, name, value)
+        return found.letters
 
     def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
         """Minutes are published at a slower pace than other figures, in transactions that there are anyway."""

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.intraday.lists import Lists, cut_out, first_from, new_lists, open_hole
+from processors.intraday.lists import AT, COUNT, Lists, cut_out, first_from, new_lists, open_hole
 from processors.kernels import inlined, kernel
 from processors.names import mixed
 from processors.pool import grown, reserve
@@ -116,14 +116,14 @@ def money_row_of(c: Counts, row: int, currency: int) -> int:
 @kernel
 def line_of(lines: Lists, row: int, stride: int, minute: int) -> int:
     """First word of a row's line of a minute, made on first use."""
-    n = lines.count[row]
-    last = lines.at[row] + (n - 1) * stride
+    n = lines.of[row, COUNT]
+    last = lines.of[row, AT] + (n - 1) * stride
     if n > 0 and lines.words[last] == minute:
         return last
     position = n
     if n > 0 and lines.words[last] > minute:
         position = first_from(lines, row, stride, minute)
-        at = lines.at[row] + position * stride
+        at = lines.of[row, AT] + position * stride
         if lines.words[at] == minute:
             return at
     at = open_hole(lines, row, stride, position)
@@ -220,7 +220,7 @@ def raise_floor(c: Counts, floor: int) -> None:
             continue
         n = first_from(c.lines, row, np.int64(LINE_WORDS), floor)
         for i in range(n):
-            at = c.lines.at[row] + i * LINE_WORDS
+            at = c.lines.of[row, AT] + i * LINE_WORDS
             for w in range(N_RUNS):
                 c.base[row, w] += words[at + S + 1 + w] - words[at + S + 1 + N_RUNS + w]
                 c.base[row, N_RUNS + w] += words[at + B + 1 + w] - words[at + B + 1 + N_RUNS + w]
@@ -232,10 +232,10 @@ def raise_floor(c: Counts, floor: int) -> None:
 def reach_hour(c: Counts, hour: int) -> None:
     """An hour comes: every row in which somebody is still counted has a page of it."""
     for row in range(1, c.control[ROWS]):
-        n = c.lines.count[row]
+        n = c.lines.of[row, COUNT]
         if n > 0 and not is_money(c, row):
-            oldest = c.lines.words[c.lines.at[row]]
-            newest = c.lines.words[c.lines.at[row] + (n - 1) * LINE_WORDS]
+            oldest = c.lines.words[c.lines.of[row, AT]]
+            newest = c.lines.words[c.lines.of[row, AT] + (n - 1) * LINE_WORDS]
             goes_on = False
             for w in range(2 * N_RUNS):
                 goes_on = goes_on or c.base[row, w] != 0
@@ -252,8 +252,8 @@ def read_hour(c: Counts, row: int, hour: int, out: NDArray[np.int64]) -> None:
         column = 0 if field == S else N_RUNS + 1
         for w in range(N_RUNS):
             out[0, column + 1 + w] += c.base[row, (N_RUNS if field == B else 0) + w]
-        for i in range(c.lines.count[row]):
-            at = c.lines.at[row] + i * LINE_WORDS
+        for i in range(c.lines.of[row, COUNT]):
+            at = c.lines.of[row, AT] + i * LINE_WORDS
             t = words[at] - first
             if t >= HOUR:
                 break
@@ -264,8 +264,8 @@ def read_hour(c: Counts, row: int, hour: int, out: NDArray[np.int64]) -> None:
                 end = t + _W[w]
                 if end < HOUR:
                     out[max(end, 0), column + 1 + w] -= words[at + field + 1 + N_RUNS + w]
-    for i in range(first_from(c.lines, row, np.int64(LINE_WORDS), first), c.lines.count[row]):
-        at = c.lines.at[row] + i * LINE_WORDS
+    for i in range(first_from(c.lines, row, np.int64(LINE_WORDS), first), c.lines.of[row, COUNT]):
+        at = c.lines.of[row, AT] + i * LINE_WORDS
         if words[at] >= first + HOUR:
             break
         out[words[at] - first, 2 * N_RUNS + 2] = words[at + CARTS]
@@ -275,8 +275,8 @@ def read_hour(c: Counts, row: int, hour: int, out: NDArray[np.int64]) -> None:
 def read_money(c: Counts, money: int, hour: int, out: NDArray[np.int64]) -> None:
     """Fill out [60], zeros before, with the GMV of an hour's minutes."""
     first = hour * HOUR
-    for i in range(first_from(c.lines, money, np.int64(MONEY_WORDS), first), c.lines.count[money]):
-        at = c.lines.at[money] + i * MONEY_WORDS
+    for i in range(first_from(c.lines, money, np.int64(MONEY_WORDS), first), c.lines.of[money, COUNT]):
+        at = c.lines.of[money, AT] + i * MONEY_WORDS
         if c.lines.words[at] >= first + HOUR:
             break
         out[c.lines.words[at] - first] = c.lines.words[at + 1]

@@ -19,9 +19,10 @@ from processors.intraday.counts import (
     count_money,
     row_of,
 )
-from processors.intraday.lists import Lists, cut_out, open_hole
+from processors.intraday.lists import AT, COUNT, OWN, Lists, cut_out, open_hole
 from processors.intraday.marks import (
     IN_CART,
+    MARK_WORDS,
     MINUTE_SHIFT,
     N_KINDS,
     P_AMOUNT,
@@ -78,9 +79,9 @@ class Facts(NamedTuple):
     marks: Lists
     purchases: Lists
     touched: NDArray[np.int64]
-    """user << 32 | day since 1970 UTC of marks that changed; now and then one twice."""
-    touched_day: NDArray[np.int64]
-    """[users] the day of a user that was listed last, + 1."""
+    """user << 32 | day since 1970 UTC of marks that changed; now and then one twice. The day of a user that was listed
+    last, + 1, is the own word of the list of marks.
+    """
     copied: NDArray[np.int64]
     """Room for the purchases of one user."""
 
@@ -89,8 +90,8 @@ class Facts(NamedTuple):
 def touch(facts: Facts, counts: Counts, user: int, minute: int) -> None:
     """Note that the user's marks of the minute's day have changed."""
     day = minute // LONGEST
-    if facts.touched_day[user] != day + 1:
-        facts.touched_day[user] = day + 1
+    if facts.marks.of[user, OWN] != day + 1:
+        facts.marks.of[user, OWN] = day + 1
         facts.touched[counts.control[TOUCHED]] = (np.int64(user) << 32) | day
         counts.control[TOUCHED] += 1
 
@@ -102,7 +103,7 @@ def count_mark(
     """The mark at a position has come (is_new), or is counted again from the left (with forward = False); its cart flag
     has come in any case if it is set and forward, or is_new.
     """
-    at = facts.marks.at[user] + 2 * position
+    at = facts.marks.of[user, AT] + 2 * position
     place = facts.marks.words[at]
     item = facts.marks.words[at + 1]
     minute = place >> MINUTE_SHIFT
@@ -190,8 +191,8 @@ def follow_ledger(counts: Counts, facts: Facts, names: Names, arena: Arena, user
     """
     new, purchases = facts.copied, facts.purchases
     n_new = copy_lines(arena, facts, names, user, counts.control[FLOOR])
-    n_old = purchases.count[user]
-    start = purchases.at[user]
+    n_old = purchases.of[user, COUNT]
+    start = purchases.of[user, AT]
     first = np.int64(0)
     while first < min(n_old, n_new) and is_same(
         purchases.words, start + first * PURCHASE_WORDS, new, first * PURCHASE_WORDS
@@ -206,7 +207,7 @@ def follow_ledger(counts: Counts, facts: Facts, names: Names, arena: Arena, user
     ):
         tail += 1
     for _ in range(n_old - tail - first):
-        at = purchases.at[user] + first * PURCHASE_WORDS
+        at = purchases.of[user, AT] + first * PURCHASE_WORDS
         place = purchases.words[at + P_PLACE]
         item = purchases.words[at + P_ITEM]
         amount = purchases.words[at + P_AMOUNT]
@@ -220,6 +221,19 @@ def follow_ledger(counts: Counts, facts: Facts, names: Names, arena: Arena, user
         at = open_hole(purchases, user, np.int64(PURCHASE_WORDS), i)
         for k in range(PURCHASE_WORDS):
             purchases.words[at + k] = new[to + k]
+
+
+@kernel
+def fetch_marks(marks: Lists, user: NDArray[np.int32]) -> int:
+    """Bring the users' lists and their ends into the cache: loads that depend on nothing overlap. The sum only keeps
+    the compiler from dropping them.
+    """
+    total = np.int64(0)
+    for i in range(len(user)):
+        total += marks.of[user[i], COUNT]
+    for i in range(len(user)):
+        total += marks.words[marks.of[user[i], AT] + MARK_WORDS * marks.of[user[i], COUNT]]
+    return total
 
 
 @kernel
@@ -238,6 +252,7 @@ def fold_minutes(
 ) -> None:
     """Join a batch of events that the ledger has taken in already."""
     floor = counts.control[FLOOR]
+    fetch_marks(facts.marks, user)
     for i in range(len(user)):
         u = np.int64(user[i])
         minute = event_ms[i] // MINUTE_MS
@@ -260,6 +275,6 @@ def fold_minutes(
 def recount(counts: Counts, facts: Facts, names: Names, arena: Arena, users: int, mask: int) -> None:
     """Count every mark and every recent line of all users, from the left."""
     for user in range(1, users + 1):
-        for position in range(facts.marks.count[user]):
+        for position in range(facts.marks.of[user, COUNT]):
             count_mark(counts, facts, names, user, position, mask, True, False)
         follow_ledger(counts, facts, names, arena, user, mask)

@@ -14,6 +14,8 @@ from processors.ledger import BLOCK_SIZES, size_class, take_block
 from processors.pool import reserve
 
 _FREE = 1
+AT, COUNT, ROOM, OWN = range(4)
+"""Columns of `Lists.of`."""
 
 
 class Lists(NamedTuple):
@@ -22,12 +24,10 @@ class Lists(NamedTuple):
     words: NDArray[np.int64]
     heads: NDArray[np.int64]
     """[0] first unused word, [1 + class] first free block of a size class (0 = none)."""
-    at: NDArray[np.int64]
-    """[lists] first word of the list."""
-    count: NDArray[np.int64]
-    """[lists] its records."""
-    room: NDArray[np.int8]
-    """[lists] size class + 1 of its block, 0 without one."""
+    of: NDArray[np.int64]
+    """[lists, 4] first word, number of records, size class + 1 of the block (0 without one), and a word of the owner's;
+    side by side, since a live event needs all of them.
+    """
 
 
 def new_lists(lists: int, max_words: int) -> Lists:
@@ -37,9 +37,7 @@ def new_lists(lists: int, max_words: int) -> Lists:
     return Lists(
         reserve((max_words,), np.int64),
         heads,
-        reserve((lists,), np.int64),
-        reserve((lists,), np.int64),
-        reserve((lists,), np.int8),
+        reserve((lists, 4), np.int64),
     )
 
 
@@ -47,10 +45,10 @@ def new_lists(lists: int, max_words: int) -> Lists:
 def open_hole(lists: Lists, one: int, stride: int, position: int) -> int:
     """Make room for one record at a position of a list; returns the record's first word."""
     words, heads = lists.words, lists.heads
-    n = lists.count[one]
-    start = lists.at[one]
-    room = np.int64(lists.room[one])
-    lists.count[one] = n + 1
+    n = lists.of[one, COUNT]
+    start = lists.of[one, AT]
+    room = lists.of[one, ROOM]
+    lists.of[one, COUNT] = n + 1
     if room == 0 or (n + 1) * stride > BLOCK_SIZES[room - 1]:
         c = size_class((n + 1) * stride)
         at = take_block(heads, c, words[heads[_FREE + c]])
@@ -59,8 +57,8 @@ def open_hole(lists: Lists, one: int, stride: int, position: int) -> int:
         if room != 0:
             words[start] = heads[room]
             heads[room] = start
-        lists.at[one] = at
-        lists.room[one] = c + 1
+        lists.of[one, AT] = at
+        lists.of[one, ROOM] = c + 1
         start = at
     for i in range(start + n * stride - 1, start + position * stride - 1, -1):
         words[i + stride] = words[i]
@@ -71,26 +69,26 @@ def open_hole(lists: Lists, one: int, stride: int, position: int) -> int:
 def cut_out(lists: Lists, one: int, stride: int, first: int, end: int) -> None:
     """Take the records first … end - 1 out of a list; an empty list gives its block back."""
     words = lists.words
-    n = lists.count[one]
-    start = lists.at[one]
+    n = lists.of[one, COUNT]
+    start = lists.of[one, AT]
     gap = (end - first) * stride
     for i in range(start + first * stride, start + n * stride - gap):
         words[i] = words[i + gap]
-    lists.count[one] = n - (end - first)
+    lists.of[one, COUNT] = n - (end - first)
     if n == end - first and n > 0:
-        room = np.int64(lists.room[one])
+        room = lists.of[one, ROOM]
         words[start] = lists.heads[room]
         lists.heads[room] = start
-        lists.room[one] = 0
-        lists.at[one] = 0
+        lists.of[one, ROOM] = 0
+        lists.of[one, AT] = 0
 
 
 @kernel
 def first_from(lists: Lists, one: int, stride: int, key: int) -> int:
     """Position of the first record whose first word is >= key, in a list sorted by it."""
-    start = lists.at[one]
+    start = lists.of[one, AT]
     low = np.int64(0)
-    high = lists.count[one]
+    high = lists.of[one, COUNT]
     while low < high:
         middle = (low + high) >> 1
         if lists.words[start + middle * stride] < key:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.intraday.counts import CHANNEL, ITEM, LONGEST, MARKET, NEVER_AFTER, NEVER_BEFORE, SHOP, VALUE_MASK
-from processors.intraday.lists import Lists, first_from, open_hole
+from processors.intraday.lists import AT, COUNT, Lists, first_from, open_hole
 from processors.kernels import inlined, kernel
 
 # Word 0 of a mark, from the high bits: minute since 1970 27, shop 20, channel 12, flags 4. Word 1: the item.
@@ -83,8 +83,8 @@ def is_in_scope(names: Names, kind: int, place: int, value: int, other: int, oth
 def put_mark(marks: Lists, user: int, place: int, item: int, flag: int) -> tuple[int, bool, bool]:
     """Join a mark: its position, whether it is new, and whether its flag is."""
     words = marks.words
-    n = marks.count[user]
-    start = marks.at[user]
+    n = marks.of[user, COUNT]
+    start = marks.of[user, AT]
     i = n
     if n > 0 and words[start + MARK_WORDS * (n - 1)] >= place:
         i = first_from(marks, user, np.int64(MARK_WORDS), place)
@@ -108,7 +108,7 @@ def near_marks(
     after it, less than a day away. With forward = False marks to the right do not count as there.
     """
     words = marks.words
-    start = marks.at[user]
+    start = marks.of[user, AT]
     place = words[start + 2 * position]
     minute = place >> MINUTE_SHIFT
     before = np.int64(NEVER_BEFORE)
@@ -124,8 +124,8 @@ def near_marks(
         i -= 1
     if before == minute:
         return False, before, after
-    i = position + 1 if forward else marks.count[user]
-    while i < marks.count[user]:
+    i = position + 1 if forward else marks.of[user, COUNT]
+    while i < marks.of[user, COUNT]:
         other = words[start + 2 * i]
         if (other >> MINUTE_SHIFT) - minute >= LONGEST:
             break
@@ -140,7 +140,7 @@ def near_marks(
 def is_new_in_cart(marks: Lists, names: Names, user: int, position: int, kind: int, value: int, forward: bool) -> bool:
     """Whether no other mark says that the item was put into a cart in the same minute and scope."""
     words = marks.words
-    start = marks.at[user]
+    start = marks.of[user, AT]
     place = words[start + 2 * position]
     item = words[start + 2 * position + 1]
     minute = place >> MINUTE_SHIFT
@@ -150,7 +150,7 @@ def is_new_in_cart(marks: Lists, names: Names, user: int, position: int, kind: i
         if step < 0 and (i < 0 or words[start + 2 * i] >> MINUTE_SHIFT != minute):
             i = position + 1
             step = np.int64(1)
-        if step > 0 and (not forward or i >= marks.count[user] or words[start + 2 * i] >> MINUTE_SHIFT != minute):
+        if step > 0 and (not forward or i >= marks.of[user, COUNT] or words[start + 2 * i] >> MINUTE_SHIFT != minute):
             return True
         other = words[start + 2 * i]
         if other & IN_CART and words[start + 2 * i + 1] == item and is_in_scope(names, kind, place, value, other, item):
@@ -164,11 +164,11 @@ def near_purchases(
 ) -> tuple[bool, int, int]:
     """The same as `near_marks` for a purchase that is not in the list; the list is in no order of minutes."""
     words = purchases.words
-    start = purchases.at[user]
+    start = purchases.of[user, AT]
     minute = place >> MINUTE_SHIFT
     before = np.int64(NEVER_BEFORE)
     after = np.int64(NEVER_AFTER)
-    for i in range(purchases.count[user]):
+    for i in range(purchases.of[user, COUNT]):
         at = start + i * PURCHASE_WORDS
         other = words[at + P_PLACE]
         if is_in_scope(names, kind, place, value, other, words[at + P_ITEM] & VALUE_MASK):

@@ -33,13 +33,11 @@ from processors.intraday.counts import (
     new_counts,
     raise_floor,
     reach_hour,
-    read_hour,
-    read_money,
 )
 from processors.intraday.fold import Facts, fold_minutes, recount
 from processors.intraday.lists import new_lists
 from processors.intraday.marks import Names
-from processors.intraday.pages import N_COLUMNS, encode_hour
+from processors.intraday.pages import MAX_HOUR_BYTES, N_COLUMNS, encode_hours
 from processors.intraday.records import count_marks, encode_marks, forget_old, load_marks
 from processors.ledger import SHOP_MASK, Arena
 from processors.pages import page_key
@@ -55,6 +53,7 @@ AHEAD_MINUTES: Final = 5
 """Pages of an hour are published so long before it comes: nobody finds it empty."""
 _SWEPT_AT_A_TIME: Final = 20_000
 _RECORDS: Final = 1 << 15
+_PAGES_AT_A_TIME: Final = 1_024
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,13 @@ class Intraday:
             new_lists(max_users + 2, 1 << 33),
             new_lists(max_users + 2, 1 << 33),
             reserve((1 << 30,), np.int64),
-            reserve((max_users + 2,), np.int64),
             reserve((1 << 26,), np.int64),
         )
         self._unswept = 0
         """Users from this one on may still have marks from before the floor; 0: none has."""
         self._room: Records | None = None
         self._row_names: list[bytes] = [b""]
+        self._page_room: NDArray[np.uint8] | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -187,7 +186,7 @@ class Intraday:
         users = len(self._dictionaries.users)
         self._counts = new_counts(self.config.max_rows)
         self._counts.control[FLOOR] = self.state.floor_minute
-        self._facts = self._facts._replace(purchases=new_lists(len(self._facts.purchases.at), 1 << 33))
+        self._facts = self._facts._replace(purchases=new_lists(len(self._facts.purchases.of), 1 << 33))
         self._row_names = [b""]
         if not self.config.mask:
             return
@@ -210,13 +209,15 @@ class Intraday:
         state.through_hour = max(state.through_hour, through)
         state.floor_minute = int(counts.control[FLOOR])
         state.pending_hour = NOTHING_PENDING
-        rows = counts.dirty[: int(counts.control[DIRTY])].tolist()
-        for row in rows:
-            first = max(int(counts.dirty_from[row]), self._first_hour)
-            for hour in range(first, min(int(counts.dirty_to[row]), through) + 1):
-                name = self._name_of(row)
-                yield name, page_key(name, self._number, hour), self._page(row, hour)
+        dirty = counts.dirty[: int(counts.control[DIRTY])]
+        first = np.maximum(counts.dirty_from[dirty], self._first_hour)
+        last = np.minimum(counts.dirty_to[dirty], through)
+        n = np.maximum(last - first + 1, 0)
+        rows = np.repeat(dirty, n).astype(np.int64)
+        hours = np.repeat(first, n) + np.arange(len(rows)) - np.repeat(np.cumsum(n) - n, n)
         self._forget_dirty()
+        for at in range(0, len(rows), _PAGES_AT_A_TIME):
+            yield from self._encoded(rows[at : at + _PAGES_AT_A_TIME], hours[at : at + _PAGES_AT_A_TIME])
 
     def note_pending(self) -> None:
         """Changes are made durable whose pages are not: whoever recovers publishes those from the pending hour on."""
@@ -258,19 +259,19 @@ class Intraday:
         counts.dirty_to[counts.dirty[: int(counts.control[DIRTY])]] = 0
         counts.control[DIRTY] = 0
 
-    def _page(self, row: int, hour: int) -> bytes | None:
-        counts = self._counts
-        lane = np.zeros((HOUR, N_COLUMNS), np.int64)
-        read_hour(counts, row, hour, lane)
-        lanes = {"": lane}
-        money = int(counts.next_money[row])
-        while money:
-            gmv = np.zeros(HOUR, np.int64)
-            read_money(counts, money, hour, gmv)
-            currency = int(counts.key[money]) & VALUE_MASK
-            lanes[self._dictionaries.currency.name(currency).decode()] = gmv
-            money = int(counts.next_money[money])
-        return encode_hour(lanes)
+    def _encoded(
+        self, rows: NDArray[np.int64], hours: NDArray[np.int64]
+    ) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        if self._page_room is None:
+            self._page_room = reserve((_PAGES_AT_A_TIME * MAX_HOUR_BYTES,), np.uint8)
+        currency = self._dictionaries.currency
+        by_name = np.array([n for _, n in sorted((currency.name(n), n) for n in range(1, len(currency) + 1))], np.int64)
+        end, lane = np.zeros(len(rows) + 1, np.int64), np.zeros((HOUR, N_COLUMNS), np.int64)
+        encode_hours(self._counts, rows, hours, currency.table, by_name, lane, self._page_room, end)
+        encoded, ends = self._page_room[: end[-1]].tobytes(), end.tolist()
+        for i, (row, hour) in enumerate(zip(rows.tolist(), hours.tolist(), strict=True)):
+            name = self._name_of(row)
+            yield name, page_key(name, self._number, hour), encoded[ends[i] : ends[i + 1]] or None
 
     def _name_of(self, row: int) -> bytes:
         while len(self._row_names) <= row:

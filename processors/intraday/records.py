@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from processors.checksum import crc32
 from processors.intraday.counts import FLOOR, LONGEST, TOUCHED, Counts
 from processors.intraday.fold import Facts, touch
-from processors.intraday.lists import Lists, cut_out, first_from, open_hole
+from processors.intraday.lists import AT, COUNT, OWN, Lists, cut_out, first_from, open_hole
 from processors.intraday.marks import MARK_WORDS, MINUTE_SHIFT, P_PLACE, PURCHASE_WORDS
 from processors.kernels import kernel
 from processors.names import Table, intern
@@ -53,13 +53,13 @@ def encode_marks(counts: Counts, facts: Facts, users: Table, r: Records) -> int:
         entry = facts.touched[counts.control[TOUCHED]]
         user = entry >> 32
         day = entry & 0xFFFFFFFF
-        facts.touched_day[user] = 0
+        facts.marks.of[user, OWN] = 0
         i, j = day_range(marks, user, day)
         if j > i:
             begin = top
             r.words[top] = np.int64(VERSION) | ((j - i) << 8)
             top += 1
-            start = marks.at[user]
+            start = marks.of[user, AT]
             for k in range(start + MARK_WORDS * i, start + MARK_WORDS * j):
                 r.words[top] = marks.words[k]
                 top += 1
@@ -122,15 +122,15 @@ def forget_old(counts: Counts, facts: Facts, first: int, end: int) -> None:
     floor = counts.control[FLOOR]
     marks, purchases = facts.marks, facts.purchases
     for user in range(first, end):
-        start = marks.at[user]
-        if marks.count[user] > 0 and marks.words[start] >> MINUTE_SHIFT < floor:
+        start = marks.of[user, AT]
+        if marks.of[user, COUNT] > 0 and marks.words[start] >> MINUTE_SHIFT < floor:
             n = first_from(marks, user, np.int64(MARK_WORDS), np.int64(floor) << MINUTE_SHIFT)
             for i in range(n):
                 touch(facts, counts, user, marks.words[start + MARK_WORDS * i] >> MINUTE_SHIFT)
             cut_out(marks, user, np.int64(MARK_WORDS), 0, n)
         i = np.int64(0)
-        while i < purchases.count[user]:
-            place = purchases.words[purchases.at[user] + i * PURCHASE_WORDS + P_PLACE]
+        while i < purchases.of[user, COUNT]:
+            place = purchases.words[purchases.of[user, AT] + i * PURCHASE_WORDS + P_PLACE]
             if place >> MINUTE_SHIFT < floor:
                 cut_out(purchases, user, np.int64(PURCHASE_WORDS), i, i + 1)
             else:
@@ -142,5 +142,5 @@ def count_marks(marks: Lists, users: int) -> int:
     """How many marks there are."""
     n = np.int64(0)
     for user in range(1, users + 1):
-        n += marks.count[user]
+        n += marks.of[user, COUNT]
     return n

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "factors": "Print the newest figures of a scope.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
     "live": "Print what happens in a shop, minute by minute.",
+    "promotion": "Plan promotions, and see how far their phases have come.",
     "verify": "Recompute a running system's figures and print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
     "config": "List every setting with its value, default and meaning.",

@@ -1,4 +1,4 @@
-"""The running stack counts every minute exactly: late events and refunds, a killed worker, a store that has lost all."""
+"""The running stack counts every minute exactly: late events, refunds, a killed worker, a store that has lost all."""
 
 import asyncio
 import datetime as dt
@@ -24,7 +24,7 @@ WORDS = ("shop", "channel", "item", "market")
 
 
 def day_of_shopping(seed, n):
-    """Record values of most of a day, in the order of event time, and an event that makes its last minute the newest."""
+    """Record values of most of a day, in the order of event time; the last one makes the last minute the newest."""
     rng = random.Random(seed)
     made, bought = [], []
     for _ in range(n):
