@@ -10,10 +10,12 @@ from redis import Redis
 
 from processors.intraday.pages import add_hours, read_minutes
 from schemas.store import minutes_key
-from schemas.topics import INTRADAY_MINUTES
+from schemas.topics import INTRADAY_MINUTES, PROMOTIONS
 from serving.intraday import instant_of
 from serving.store import StoreReader
 from stream.cut import Tail
+from stream.dead_letters import read_letters
+from stream.produce import BulkProducer
 from tests.events import encode, event, purchase, refund, view
 from tests.oracle.minutes import MinuteOracle, name_of
 from tests.running import PARTITIONS, System
@@ -108,6 +110,44 @@ def test_minutes_are_exact_through_faults(tmp_path):
             "shop=s1|item=i2",
         }
         assert_topic_says_the_same(system)
+        assert_promotions_come_along(system, tmp_path, oracle)
+
+
+def assert_promotions_come_along(system, folder, oracle):
+    """A plan is shown with what its phases have brought; a bad version leaves it in force, and is a dead letter."""
+    phases = [
+        {"name": "first hour", "start": instant_of(START), "end": instant_of(START + 60), "s": 20},
+        {
+            "name": "all of it",
+            "start": instant_of(START),
+            "end": instant_of(START + 500),
+            "gmv_minor": 10,
+            "currency": "CNY",
+        },
+    ]
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({"promotion_id": "p1", "shop_id": "s1", "phases": phases}))
+    system.smart("promotion", "apply", plan)
+
+    async def send_a_bad_one():
+        async with BulkProducer(system.brokers) as producer:
+            await producer.send(PROMOTIONS, [b"p1"], [b'{"promotion_id":"p1","phases":[]}'])
+
+    async def letters():
+        return [letter async for letter in read_letters(system.brokers, {"promotions.dlq": 1})]
+
+    asyncio.run(send_a_bad_one())
+    deadline = time.monotonic() + 30
+    while not (found := asyncio.run(letters())):
+        assert time.monotonic() < deadline, "the bad version is no dead letter"
+        time.sleep(0.5)
+    assert [(letter.code, letter.field, letter.key) for letter in found] == [("bad_id", "phases", b"p1")]
+    first, whole = map(json.loads, system.smart("promotion", "show", "p1", "--json").stdout.splitlines())
+    counts, gmv = oracle.figures(("shop", "s1"), START, START + 499)
+    assert (first["s"]["value"], first["b"]["value"]) == (counts[59, 2], counts[59, 6])
+    assert first["s"]["completion"] == counts[59, 2] / 20
+    assert whole["gmv_minor"]["CNY"]["value"] == gmv["CNY"].sum()
+    assert whole["carts"]["value"] == counts[:, 8].sum()
 
 
 def assert_topic_says_the_same(system):
