@@ -72,11 +72,6 @@ class HourPartition:
                 parts[partition] = value
             self._changed[scope, hour] = None
 
-    def is_behind(self, now_ms: int) -> bool:
-        """Whether there is anything to collect."""
-        through = (now_ms // 60_000 + AHEAD_MINUTES) // HOUR
-        return bool(self._unshown) or any(hour <= through for _, hour in self._changed)
-
     def collect(self, now_ms: int) -> list[Hour]:
         """Hours that have changed, the newest first, at most `HOURS_AT_A_TIME`; those that have not come wait."""
         self._forget(now_ms // 3_600_000 - self._kept_hours)

@@ -220,13 +220,6 @@ class World:
         if partition == 0:
             self.promotions.refresh()
 
-    def has_unpublished_minutes(self) -> bool:
-        """Whether minutes have changed that have not been given to a transaction yet."""
-        return any(source.partition.intraday.is_dirty for source in self.sources.values()) or any(
-            partition not in self._hours_are_whole or hours.is_behind(self.now_ms())
-            for partition, hours in self.hours.items()
-        )
-
     # --- the table's store
 
     def begin(self, partition: int) -> None:
@@ -384,11 +377,13 @@ class World:
         return found.letters
 
     def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
-        """Minutes are published at a slower pace than other figures, in transactions that there are anyway."""
-        wall_ms = self._wall_ms()
-        last_ms = self._hours_taken_ms.get(partition, 0)
-        is_due = bool(self.config.intraday.scopes) and now_ms > 0
-        is_due &= not 0 <= wall_ms - last_ms < self._settings.intraday_interval_ms
+        """Minutes are published at a slower pace than other figures, and not of all partitions in one round."""
+        if not self.config.intraday.scopes or now_ms <= 0:
+            return False
+        wall_ms, interval_ms = self._wall_ms(), self._settings.intraday_interval_ms
+        turn_ms = interval_ms * partition // self._settings.partitions
+        last_ms = self._hours_taken_ms.setdefault(partition, wall_ms - interval_ms + turn_ms)
+        is_due = not 0 <= wall_ms - last_ms < interval_ms
         if is_due:
             self._hours_taken_ms[partition] = wall_ms
         return is_due

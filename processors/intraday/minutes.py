@@ -111,11 +111,6 @@ class Intraday:
         """Whether anything is counted by the minute."""
         return bool(self.config.mask)
 
-    @property
-    def is_dirty(self) -> bool:
-        """Whether pages have changed since they were taken."""
-        return bool(self._counts.control[DIRTY])
-
     # ------------------------------------------------------------------ folding
 
     def fold(self, decoded: Decoded, names: Interned, arena: Arena) -> None:

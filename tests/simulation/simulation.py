@@ -3,6 +3,8 @@
 import random
 from dataclasses import replace
 
+from processors.intraday.counts import DIRTY
+from processors.intraday.minutes import AHEAD_MINUTES
 from schemas.control import ShopRecord
 from schemas.durable import TOTALS_KEY, decode_totals
 from schemas.settings import Settings
@@ -87,6 +89,17 @@ class Store:
 
     def forget(self, partition):
         self._marked.discard(partition)
+
+
+def _has_unpublished_minutes(world):
+    """Whether minutes have changed that no transaction has been given yet."""
+    if any(source.partition.intraday._counts.control[DIRTY] for source in world.sources.values()):
+        return True
+    through = (world.now_ms() // 60_000 + AHEAD_MINUTES) // 60
+    return any(
+        partition not in world._hours_are_whole or hours._unshown or any(hour <= through for _, hour in hours._changed)
+        for partition, hours in world.hours.items()
+    )
 
 
 class Simulation:
@@ -423,7 +436,7 @@ class Simulation:
             return False
         owned = set()
         for process in self.processes.values():
-            if process.world.has_unpublished_minutes():
+            if _has_unpublished_minutes(process.world):
                 return False
             if process not in group.members or process.rejoin.is_set() or not process.is_flowing:
                 return False

@@ -62,7 +62,6 @@ def test_a_tombstone_takes_a_partition_out():
 def test_hours_wait_until_shortly_before_they_come():
     hours = partition(("shop=s1", 0, HOUR + 1, page(5)))
     assert hours.collect(NOW_MS) == []
-    assert not hours.is_behind(NOW_MS)
     assert told(hours.collect(NOW_MS + 46 * 60_000)) == {("shop=s1", 1): (5, 0)}
 
 
