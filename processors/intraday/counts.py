@@ -148,13 +148,19 @@ def note_dirty(c: Counts, row: int, first: int, last: int) -> None:
 
 
 @kernel
-def _add_run(c: Counts, row: int, minute: int, field: int, w: int, ends: int, v: int) -> None:
-    """Runs of window w that begin (ends = 0) or end with a minute += v; before the floor the base is all there is."""
+def _move_runs(c: Counts, row: int, minute: int, field: int, begin: int, end: int, v: int) -> None:
+    """Runs that begin and that end with a minute += v, of the windows in two masks; before the floor there is only the
+    base.
+    """
     if minute < c.control[FLOOR]:
-        c.base[row, (N_RUNS if field == B else 0) + w] += -v if ends else v
+        column = np.int64(N_RUNS if field == B else 0)
+        for w in range(N_RUNS):
+            c.base[row, column + w] += v * ((begin >> w & 1) - (end >> w & 1))
     else:
-        at = line_of(c.lines, row, np.int64(LINE_WORDS), minute)
-        c.lines.words[at + field + 1 + ends * N_RUNS + w] += v
+        at = line_of(c.lines, row, np.int64(LINE_WORDS), minute) + field + 1
+        for w in range(N_RUNS):
+            c.lines.words[at + w] += v * (begin >> w & 1)
+            c.lines.words[at + N_RUNS + w] += v * (end >> w & 1)
 
 
 @kernel
@@ -164,22 +170,31 @@ def count_minute(c: Counts, row: int, field: int, minute: int, before: int, afte
     """
     if row == 0:
         return
+    # Windows of which a run begins or ends with the minute, or does so no more with a neighbour.
+    begins = np.int64(0)
+    ends = np.int64(0)
+    ended_before = np.int64(0)
+    began_after = np.int64(0)
+    for w in range(N_RUNS):
+        if after - before < _W[w]:
+            continue  # in the middle of a run
+        if minute - before < _W[w]:
+            ended_before |= np.int64(1) << w
+        else:
+            begins |= np.int64(1) << w
+        if after - minute < _W[w]:
+            began_after |= np.int64(1) << w
+        else:
+            ends |= np.int64(1) << w
     if minute >= c.control[FLOOR]:
         at = line_of(c.lines, row, np.int64(LINE_WORDS), minute)
         c.lines.words[at + field] += v
-    for w in range(N_RUNS):
-        goes_on = minute - before < _W[w]
-        is_gone_on = after - minute < _W[w]
-        if after - before < _W[w]:
-            continue  # in the middle of a run
-        if goes_on:
-            _add_run(c, row, before, field, w, np.int64(1), -v)
-        else:
-            _add_run(c, row, minute, field, w, np.int64(0), v)
-        if is_gone_on:
-            _add_run(c, row, after, field, w, np.int64(0), -v)
-        else:
-            _add_run(c, row, minute, field, w, np.int64(1), v)
+    if begins | ends:
+        _move_runs(c, row, minute, field, begins, ends, v)
+    if ended_before:
+        _move_runs(c, row, before, field, np.int64(0), ended_before, -v)
+    if began_after:
+        _move_runs(c, row, after, field, began_after, np.int64(0), -v)
     note_dirty(c, row, minute, minute + LONGEST - 1)
 
 

@@ -85,10 +85,16 @@ def cut_out(lists: Lists, one: int, stride: int, first: int, end: int) -> None:
 
 @kernel
 def first_from(lists: Lists, one: int, stride: int, key: int) -> int:
-    """Position of the first record whose first word is >= key, in a list sorted by it."""
+    """Position of the first record whose first word is >= key, in a list sorted by it. What is near the end is found
+    soonest: live records are there.
+    """
     start = lists.of[one, AT]
-    low = np.int64(0)
     high = lists.of[one, COUNT]
+    step = np.int64(1)
+    while step <= high and lists.words[start + (high - step) * stride] >= key:
+        high -= step
+        step <<= 1
+    low = max(high - step, np.int64(-1)) + 1
     while low < high:
         middle = (low + high) >> 1
         if lists.words[start + middle * stride] < key:
