@@ -34,7 +34,8 @@ def measure(scale: float) -> Result:
         "intraday",
         "What does counting by the minute cost?",
         f"CPU time of one thread, without Kafka: one partition of {PARTITIONS} of the simulated traffic of the durable "
-        f"path, in the order of event time, shops and market by date, in chunks of {CHUNK:,}. Every {CHUNKS_PER_COMMIT} chunks are a commit, "
+        f"path, in the order of event time, shops and market by date, in chunks of {CHUNK:,}. "
+        f"Every {CHUNKS_PER_COMMIT} chunks are a commit, "
         f"every {COMMITS_PER_PUBLICATION} commits the pages of hours are taken and added up once more by themselves. "
         "Events of ten dates come in quick motion, so that far more minutes and hours pass in a commit than in a "
         "running system: what is published is dearer than there.",

@@ -83,7 +83,7 @@ def new_counts(max_rows: int) -> Counts:
     )
 
 
-@kernel
+@inlined
 def row_of(c: Counts, key: int) -> int:
     """The row of a key, made on first use; 0 where there is no room for one more."""
     mask = len(c.slots) - 1
@@ -113,7 +113,7 @@ def money_row_of(c: Counts, row: int, currency: int) -> int:
     return money
 
 
-@kernel
+@inlined
 def line_of(lines: Lists, row: int, stride: int, minute: int) -> int:
     """First word of a row's line of a minute, made on first use."""
     n = lines.of[row, COUNT]
@@ -147,7 +147,7 @@ def note_dirty(c: Counts, row: int, first: int, last: int) -> None:
     c.dirty_to[row] = max(c.dirty_to[row], b)
 
 
-@kernel
+@inlined
 def _move_runs(c: Counts, row: int, minute: int, field: int, begin: int, end: int, v: int) -> None:
     """Runs that begin and that end with a minute += v, of the windows in two masks; before the floor there is only the
     base.
@@ -163,7 +163,7 @@ def _move_runs(c: Counts, row: int, minute: int, field: int, begin: int, end: in
             c.lines.words[at + N_RUNS + w] += v * (end >> w & 1)
 
 
-@kernel
+@inlined
 def count_minute(c: Counts, row: int, field: int, minute: int, before: int, after: int, v: int) -> None:
     """A minute comes (v = 1) among a user's minutes of a scope, or goes (v = -1); before < minute < after are the
     neighbours, as far as they are less than a day away. `field` is S or B.

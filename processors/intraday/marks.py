@@ -100,7 +100,7 @@ def put_mark(marks: Lists, user: int, place: int, item: int, flag: int) -> tuple
     return i, True, flag != 0
 
 
-@kernel
+@inlined
 def near_marks(
     marks: Lists, names: Names, user: int, position: int, kind: int, value: int, forward: bool
 ) -> tuple[bool, int, int]:
