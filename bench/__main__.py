@@ -7,7 +7,7 @@ import time
 
 from bench import results
 
-QUESTIONS = ("durable_path", "producer_batches", "latency", "recovery", "crosses", "verify", "core_budget")
+QUESTIONS = ("durable_path", "producer_batches", "latency", "recovery", "crosses", "verify", "intraday", "core_budget")
 
 
 def main() -> None:

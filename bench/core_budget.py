@@ -136,10 +136,11 @@ def _real(scale: float) -> Iterator[Data]:
 
 def decoded_chunks(data: Data) -> list[Decoded]:
     """All its chunks."""
-    return [_decode(data, chunk) for chunk in data.chunks]
+    return [decode_chunk(data, chunk) for chunk in data.chunks]
 
 
-def _decode(data: Data, chunk: tuple[list[bytes], list[bytes] | None]) -> Decoded:
+def decode_chunk(data: Data, chunk: tuple[list[bytes], list[bytes] | None]) -> Decoded:
+    """A chunk as columns."""
     values, keys = chunk
     append_ms = np.zeros(len(values), np.int64)
     return decode(values, keys, append_ms, partition=0, partitions=data.partitions, wall_clock=False)
@@ -160,7 +161,7 @@ def _stages(data: Data, decoded: Sequence[Decoded], today: int) -> Iterator[dict
         return {"data": data.name, "stage": stage, "µs/event": us, "× baseline": us / baseline, "": note}
 
     yield row("msgspec, the baseline", baseline, f"{n:,} records")
-    yield row("decode", _us(n, lambda: [_decode(data, chunk) for chunk in data.chunks]))
+    yield row("decode", _us(n, lambda: [decode_chunk(data, chunk) for chunk in data.chunks]))
     empty = Partition(CoreConfig(scopes=frozenset()), today)
     interned = _us(n, lambda: [empty.dictionaries.intern(one) for one in decoded if len(one)])
     yield row("intern", interned)

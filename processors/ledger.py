@@ -57,7 +57,7 @@ PERIOD_SHIFT = 5
 """A ledger's durable segment covers 2**5 = 32 days."""
 
 _STRIDE = np.array(STRIDES, np.int64)
-_SIZES = np.array([n for k in range(1, 36) for n in (2 << k, 3 << k)], np.int64)
+BLOCK_SIZES = np.array([n for k in range(1, 36) for n in (2 << k, 3 << k)], np.int64)
 """Block sizes in words (and, times 8, in bytes of blobs): 4, 6, 8, 12, 16, 24, …"""
 _TOP, _FREE = 0, 1
 N_LISTS = 3
@@ -101,7 +101,7 @@ class Ledger(NamedTuple):
 
 def new_ledger(max_users: int, max_words: int, max_blob_words: int) -> Ledger:
     """An empty ledger; the bounds reserve address space only."""
-    heads, blob_heads = np.zeros(1 + len(_SIZES), np.int64), np.zeros(1 + len(_SIZES), np.int64)
+    heads, blob_heads = np.zeros(1 + len(BLOCK_SIZES), np.int64), np.zeros(1 + len(BLOCK_SIZES), np.int64)
     heads[_TOP] = blob_heads[_TOP] = 2  # address 0 means "none"
     arena = Arena(reserve((max_words,), np.int64), heads, reserve((max_users, 8), np.int64))
     touched = Touched(reserve((max_users,), np.int32), np.zeros(1, np.int64))
@@ -118,7 +118,7 @@ def place(day: int, shop: int, channel: int) -> int:
 def size_class(words: int) -> int:
     """The smallest size class that holds so many words."""
     c = 0
-    while _SIZES[c] < words:
+    while BLOCK_SIZES[c] < words:
         c += 1
     return c
 
@@ -133,7 +133,7 @@ def take_block(heads: NDArray[np.int64], c: int, next_free: int) -> int:
         heads[_FREE + c] = next_free
         return at
     at = heads[_TOP]
-    heads[_TOP] = at + _SIZES[c]
+    heads[_TOP] = at + BLOCK_SIZES[c]
     return at
 
 
@@ -146,7 +146,7 @@ def resize(arena: Arena, user: int, kind: int, records: int) -> int:
     start = users[user, kind]
     used = users[user, N_LISTS + kind] * stride
     users[user, N_LISTS + kind] = records
-    if room != 0 and records * stride <= _SIZES[room - 1]:
+    if room != 0 and records * stride <= BLOCK_SIZES[room - 1]:
         return start
     c = size_class(records * stride)
     at = take_block(heads, c, words[heads[_FREE + c]])

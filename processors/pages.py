@@ -50,7 +50,7 @@ def _put_varint(out: NDArray[np.uint8], top: int, value: int) -> int:
 
 
 @kernel
-def _put_lane(
+def put_lane(
     out: NDArray[np.uint8], top: int, values: NDArray[np.int64], at: int, length: int, name: NDArray[np.uint8]
 ) -> int:
     """Encode the nonzero entries of values[at : at + length]; returns the new top, unchanged if there are none."""
@@ -82,13 +82,13 @@ def _put_row(
 ) -> int:
     length = n * len(c.windows)
     if page == BASE_PAGE:
-        return _put_lane(out, top, c.base[row], 0, length, name)
+        return put_lane(out, top, c.base[row], 0, length, name)
     if page < c.control[0] >> PAGE_SHIFT:
         return top  # it has gone into the base, and its slot may serve a later page
     at = np.int64(c.table[row, page & (c.table.shape[1] - 1)]) * 8
     if at == 0:
         return top
-    return _put_lane(out, top, c.words, at, PAGE_DAYS * length, name)
+    return put_lane(out, top, c.words, at, PAGE_DAYS * length, name)
 
 
 @kernel
@@ -228,7 +228,7 @@ def encode_lanes(lanes: Mapping[str, NDArray[np.int64]], windows: int) -> bytes:
     top = _HEAD
     for currency, lane in sorted(lanes.items()):
         name = np.frombuffer(currency.encode(), np.uint8)
-        top = int(_put_lane(out, top, np.ascontiguousarray(lane).reshape(-1), 0, lane.size, name))
+        top = int(put_lane(out, top, np.ascontiguousarray(lane).reshape(-1), 0, lane.size, name))
     body = out[:top].tobytes()
     return body + zlib.crc32(body).to_bytes(4, "little")
 

@@ -6,7 +6,7 @@ entries, changed difference pages. It does no I/O and reads no clock: the date t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -53,6 +53,7 @@ from processors.counting import Scratch, most_lines, recount, regrade
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
 from processors.fold import Batch, fold_batch, note_lines, reinsert
+from processors.intraday.minutes import Intraday, IntradayConfig
 from processors.ledger import (
     CELLS,
     LINES,
@@ -78,7 +79,7 @@ from processors.segments import (
     load_segments,
     trim,
 )
-from schemas.durable import BLOCK_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block
+from schemas.durable import BLOCK_PREFIX, MARKS_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block
 from schemas.profile import ATTRIBUTES, PROFILE_PREFIX, Profile
 from schemas.scopes import Scope
 
@@ -127,7 +128,7 @@ _TRIM_USERS = 2_000
 """So many users are trimmed with one take of records: each is written then."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
-_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX})
+_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX, MARKS_PREFIX})
 _FAULTS = {
     TRUNCATED: "is cut off",
     BAD_VERSION: "has another version",
@@ -156,6 +157,7 @@ class CoreConfig:
     max_names: int = 1 << 22
     max_products: int = 1 << 24
     max_rows: int = 1 << 20
+    intraday: IntradayConfig = field(default_factory=IntradayConfig)
 
     def __post_init__(self) -> None:
         if not self.windows or not all(1 <= w <= 365 for w in self.windows):
@@ -228,6 +230,7 @@ class Partition:
             names=config.max_names,
             products=config.max_products,
         )
+        self.intraday = Intraday(config.intraday, self.dictionaries, number=number, max_users=config.max_users)
         self.zones = Zones()
         self._zone_of = zone_of or (lambda _shop: None)
         self._zone_names: dict[int, str] = {}
@@ -288,6 +291,7 @@ class Partition:
             self._fold_piece(batch, marks)
             first = piece.stop
         self.first_day, self.last_day = int(marks[2]), int(marks[3])
+        self.intraday.fold(decoded, names, self._ledger.arena)
 
     def _fold_piece(self, batch: Batch, marks: NDArray[np.int64]) -> None:
         done = 0
@@ -328,10 +332,11 @@ class Partition:
     def take_records(self) -> Iterator[tuple[bytes, bytes | None]]:
         """(key, value or None for a tombstone) of everything that changed since the last take.
 
-        Dictionary entries come first, then profiles and ledger segments, each at most once.
+        Dictionary entries come first, then profiles, marks of minutes and ledger segments, each at most once.
         """
         yield from self._take_entries()
         yield from self._profiles.take()
+        yield from self.intraday.take_records()
         self._trim()
         touched = self._ledger.touched
         if not touched.count[0]:
@@ -380,25 +385,20 @@ class Partition:
         Call `rebuild` when all are loaded.
         """
         others = [i for i, key in enumerate(keys) if key[:1] in _NOT_SEGMENTS]
-        for i in others:
+        marks = [i for i in others if keys[i][:1] == MARKS_PREFIX]
+        for i in sorted(frozenset(others).difference(marks)):
             self._load_other(keys[i], values[i])
+        if marks:
+            self._load_marks([keys[i] for i in marks], [values[i] for i in marks])
         if others:
             out = frozenset(others)
             keys = [key for i, key in enumerate(keys) if i not in out]
             values = [value for i, value in enumerate(values) if i not in out]
         if not keys:
             return
-        joined = b"".join(keys)
-        key_end = _ends(keys)
-        text = np.frombuffer(joined, np.uint8)
-        bodies = [v or b"" for v in values] if None in values else cast("Sequence[bytes]", values)
-        value_end = _ends(bodies)
-        if (value_end & 7).any():  # whole words only; what is cut off is told as such by its checksum
-            bodies = [v[: len(v) & ~7] for v in bodies]
-            value_end = _ends(bodies)
-        words = np.frombuffer(b"".join(bodies), np.int64)
-        self.dictionaries.users.make_room(len(keys), len(joined))
-        at, verdict = load_segments(self._ledger, self.dictionaries.users.table, text, key_end, words, value_end >> 3)
+        text, key_end, words, value_end = _columns(keys, values)
+        self.dictionaries.users.make_room(len(keys), len(text))
+        at, verdict = load_segments(self._ledger, self.dictionaries.users.table, text, key_end, words, value_end)
         if verdict in _FAULTS:
             raise DurableError(f"changelog record {at} of {len(keys)} {_FAULTS[verdict]}: restore the changelog topic")
         starts = key_end[:-1][np.diff(value_end) > 0]
@@ -428,6 +428,7 @@ class Partition:
         # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
         self._recount(users)
         self._trim_next = 1
+        self.intraday.rebuild(self._ledger.arena)
 
     # ------------------------------------------------------------------ reading
 
@@ -641,6 +642,13 @@ class Partition:
         if block.zones:
             self._zone_new_shops()
 
+    def _load_marks(self, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        text, key_end, words, value_end = _columns(keys, values)
+        self.dictionaries.users.make_room(len(keys), len(text))
+        at, verdict = self.intraday.load(text, key_end, words, value_end)
+        if verdict in _FAULTS:
+            raise DurableError(f"record {at} of {len(keys)} of marks {_FAULTS[verdict]}: restore the changelog topic")
+
     def _recount(self, users: int) -> None:
         # The counters' hash table grows between slices of users, never inside the kernel.
         arena = self._ledger.arena
@@ -725,6 +733,19 @@ def _ends(texts: Sequence[bytes]) -> NDArray[np.int64]:
     ends = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=ends[1:])
     return ends
+
+
+def _columns(
+    keys: Sequence[bytes], values: Sequence[bytes | None]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Records as kernels load them: the keys' bytes and ends, the values' words and ends."""
+    bodies = [v or b"" for v in values] if None in values else cast("Sequence[bytes]", values)
+    value_end = _ends(bodies)
+    if (value_end & 7).any():  # whole words only; what is cut off is told as such by its checksum
+        bodies = [v[: len(v) & ~7] for v in bodies]
+        value_end = _ends(bodies)
+    text = np.frombuffer(b"".join(keys), np.uint8)
+    return text, _ends(keys), np.frombuffer(b"".join(bodies), np.int64), value_end >> 3
 
 
 def _kind_of(scope: Scope) -> int:

@@ -13,6 +13,9 @@ from processors.calendar import date_of, day_of
 from processors.decode import decode
 from processors.decode.profiles import decode_profile
 from processors.figures import Provenance
+from processors.intraday.minutes import KINDS as MINUTE_KINDS
+from processors.intraday.minutes import IntradayConfig
+from processors.intraday.pages import read_minutes
 from processors.pages import total_series
 from processors.partition import KINDS, CoreConfig, Partition
 from processors.snapshot import pack_pages, values_at
@@ -38,7 +41,7 @@ _EVENTS = (
 def warm() -> None:
     """Run every kernel once."""
     today = day_of(date_of(20_523))
-    config = CoreConfig(scopes=frozenset(KINDS))
+    config = CoreConfig(scopes=frozenset(KINDS), intraday=IntradayConfig(scopes=frozenset(MINUTE_KINDS)))
     values, keys, append_ms = list(_EVENTS), [b"u"] * len(_EVENTS), np.full(len(_EVENTS), 1773115200000)
     partition = Partition(config, today)
     for partitioner in ("murmur2", "crc32"):
@@ -51,6 +54,10 @@ def warm() -> None:
     partition.fold(decode(orders, None, None, partition=0, partitions=1, wall_clock=False))
     record = b'{"user_id":"u","updated_at":0,"group":"g1"}'
     partition.fold_profiles([decode_profile(record)])
+    minute = 1773115200000 // 60_000
+    for _, _, page in partition.intraday.take_pages(minute):
+        if page is not None:
+            read_minutes({minute // 60: page}, minute, minute)
     records = list(partition.take_records())
     aggregate = Aggregate(config.windows, config.horizon_days)
     scopes = [aggregate.apply(key, value) for _, key, value in partition.take_pages(today)]
@@ -69,6 +76,9 @@ def warm() -> None:
         for currency in currencies:
             restored.money(kept, currency, today, today)
     restored.advance(today + 128)
+    restored.intraday.sizes()
+    restored.intraday.advance(minute + 128 * 1_440)
+    list(restored.intraday.take_records())
     restored.zones.day_at("Asia/Shanghai", 0)
     for before, after in pairwise((64, 200, 700)):
         # Growing a dictionary takes a kernel of its own.

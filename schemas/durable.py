@@ -22,6 +22,9 @@ VERSION: Final = 1
 BLOCK_PREFIX: Final = b"D"
 TOTALS_KEY: Final = b"T"
 PUBLISHED_PREFIX: Final = b"P"
+MARKS_PREFIX: Final = b"M"
+"""Of a user's active minutes of a day (`processors.intraday.records`)."""
+INTRADAY_KEY: Final = b"I"
 PUBLISHED_BEFORE_KEY: Final = b"PB"
 _PAGE_PREFIX: Final = b"PP"
 _DAY_PREFIX: Final = b"PD"
@@ -68,6 +71,19 @@ class Totals(msgspec.Struct):
     """Day number towards which pages were kept: it decides what their base holds."""
     published_through_page: int = -1
     """Difference pages up to this number have been published."""
+    control_offsets: dict[str, int] = {}
+    """Of partition 0: control topic → the first offset at which no record has been judged."""
+
+
+class IntradayState(msgspec.Struct):
+    """How far a partition has come with its minutes. Hours and minutes are numbered since 1970, UTC."""
+
+    floor_minute: int = 0
+    """Minutes before this one have been forgotten."""
+    through_hour: int = -1
+    """Pages of hours up to this one have been published, …"""
+    pending_hour: int = 0
+    """… but from this hour on not all that has changed."""
 
 
 class PublishedScope(msgspec.Struct):
@@ -136,6 +152,7 @@ def _opened(value: bytes, what: str) -> bytes:
 _encode = msgspec.msgpack.Encoder().encode
 _decode_block = msgspec.msgpack.Decoder(DictionaryBlock).decode
 _decode_totals = msgspec.msgpack.Decoder(Totals).decode
+_decode_intraday = msgspec.msgpack.Decoder(IntradayState).decode
 _decode_number = msgspec.msgpack.Decoder(int).decode
 _decode_numbers = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
@@ -163,6 +180,16 @@ def encode_totals(totals: Totals) -> tuple[bytes, bytes]:
 def decode_totals(value: bytes) -> Totals:
     """The totals of a record. Raises DurableError."""
     return _decode_totals(_opened(value, "totals"))
+
+
+def encode_intraday(state: IntradayState) -> tuple[bytes, bytes]:
+    """Key and value of how far a partition has come with its minutes."""
+    return INTRADAY_KEY, _sealed(_encode(state))
+
+
+def decode_intraday(value: bytes) -> IntradayState:
+    """That state of a record. Raises DurableError."""
+    return _decode_intraday(_opened(value, "state of the minutes"))
 
 
 def is_published(key: bytes) -> bool:

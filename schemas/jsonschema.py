@@ -18,8 +18,10 @@ from schemas.control import ClockRecord, ShopRecord
 from schemas.event import COUNTED_ACTIONS, REQUIRED_BY_ACTION, Event
 from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
+from schemas.intraday import MinuteRecord, TrailingRecord
 from schemas.peers import PeerRecord
 from schemas.profile import ProfileRecord
+from schemas.promotion import PromotionRecord
 from schemas.restatements import RestatementRecord
 from schemas.spend import SpendRecord
 
@@ -36,6 +38,9 @@ FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "restatement-record": RestatementRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,
+    "promotion-record": PromotionRecord,
+    "minute-record": MinuteRecord,
+    "trailing-record": TrailingRecord,
 }
 """Name of a document → the struct that it describes."""
 

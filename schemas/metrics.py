@@ -157,6 +157,29 @@ FIGURES_RESTATED_UNTOLD: Final = Metric(
     (),
     "Published figures of dates before today that changed beyond the bound of what is told.",
 )
+INTRADAY_MARKS: Final = Metric(
+    "smart_intraday_marks", "gauge", "marks", ("partition",), "Minutes in which a user was active somewhere, as kept."
+)
+INTRADAY_ROWS: Final = Metric(
+    "smart_intraday_rows", "gauge", "rows", ("partition",), "Scopes, and their currencies, counted by the minute."
+)
+INTRADAY_BYTES: Final = Metric(
+    "smart_intraday_bytes", "gauge", "bytes", ("partition",), "Memory that the minutes of the users and scopes take."
+)
+INTRADAY_TOTALS_BYTES: Final = Metric(
+    "smart_intraday_totals_bytes",
+    "gauge",
+    "bytes",
+    ("partition",),
+    "Memory that the pages of hours take where partitions are added up.",
+)
+INTRADAY_LEFT_OUT: Final = Metric(
+    "smart_intraday_left_out_total",
+    "counter",
+    "events",
+    ("kind",),
+    "Events that no minute counts, by kind: late, or rows (in a scope beyond the bound on rows).",
+)
 
 # What went out.
 CHANGELOG_RECORDS: Final = Metric(
@@ -166,6 +189,9 @@ CHANGELOG_BYTES: Final = Metric(
     "smart_changelog_bytes_total", "counter", "bytes", (), "Keys and values of those records."
 )
 PAGES_PUBLISHED: Final = Metric("smart_pages_published_total", "counter", "pages", (), "Counter pages written.")
+INTRADAY_PAGES_PUBLISHED: Final = Metric(
+    "smart_intraday_pages_published_total", "counter", "pages", (), "Pages of hours written."
+)
 AGGREGATED_SCOPES: Final = Metric(
     "smart_aggregated_scopes", "gauge", "scopes", ("partition",), "Scopes that this worker adds up over all partitions."
 )

@@ -21,6 +21,8 @@ SCOPE_WORDS: Final = (
     "market", "market-category", "brand-wide",
 )  # fmt: skip
 """What figures may be of: the shop itself and its crosses, the market, its categories, a brand over all shops."""
+INTRADAY_WORDS: Final = ("shop", "channel", "item", "market")
+"""What minutes may be counted of; a channel is its first level."""
 MAX_SHOPS: Final = 1048573
 MAX_CHANNELS: Final = 4093
 """What fits a ledger's cell."""
@@ -50,6 +52,15 @@ def _known_scopes(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _known_intraday(words: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [word for word in words if word not in INTRADAY_WORDS]
+    if unknown:
+        raise ValueError(
+            f"{', '.join(unknown)} cannot be counted by the minute; what can is {', '.join(INTRADAY_WORDS)}"
+        )
+    return words
+
+
 def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
     if not days or list(days) != sorted(set(days)) or days[0] < 1 or days[-1] > 365:
         raise ValueError("should be different numbers of days from 1 to 365, the smallest first, such as 1,7,30,365")
@@ -67,6 +78,7 @@ def _host_ports(brokers: str) -> str:
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Brokers = Annotated[str, AfterValidator(_host_ports)]
 Windows = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_words), AfterValidator(_ascending)]
+IntradayScopes = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_known_intraday)]
 Scopes = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_known_scopes)]
 
 
@@ -125,6 +137,26 @@ class Settings(BaseSettings):
     )
     retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=1984)
     retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=1984)
+
+    # Minutes
+    intraday_scopes: IntradayScopes = _setting(
+        "shop,channel", "", f"What is counted by the minute: {', '.join(INTRADAY_WORDS)}; empty counts nothing."
+    )
+    intraday_hours: int = _setting(
+        48, "hours", "So far back late events and refunds restate their minute.", ge=24, le=240
+    )
+    intraday_interval_ms: int = _setting(
+        1_000, "ms", "Time between two publications of minutes, at least; with a commit.", ge=10, le=60_000
+    )
+    intraday_history_days: int = _setting(
+        400, "days", "How long the minutes of shops and the market are kept to compare with.", ge=4, le=3_650
+    )
+    intraday_max_items: int = _setting(
+        10_000, "names", "Items of one partition that are counted by the minute under their own name.", ge=1, le=2**20
+    )
+    intraday_max_rows: int = _setting(
+        65_536, "rows", "Scopes, and currencies of one, that one partition may count by the minute.", ge=1, le=2**20
+    )
 
     # Bounds of what one partition knows; what comes after them counts under _other, and a metric tells
     max_users: int = _setting(4_194_304, "users", "Users that one partition may know.", ge=1, le=2**30)

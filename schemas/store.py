@@ -5,6 +5,11 @@
     smart:index:{family}  hash: value → nothing; the scopes of a family that have ever had figures, by their last word
     smart:peers:{T}|{W}   string: what is published of all tiers of shops for a period, JSON; by the first who asks
     smart:restated:{scope}  hash: number → restatement record, compact JSON; the newest ones
+    smart:minutes:{scope} hash: hour since 1970 UTC → the page of its minutes (processors.intraday.pages), summed up
+    smart:crossed:{shop}|{kind}  hash: scopes of a shop crossed with channels or items, counted by the minute → their
+                          last hour
+    smart:clock           hash: partition → the instant that its minutes are of, ms since 1970
+    smart:promotions      hash: promotion id → the promotion in force, JSON
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
 The store is a copy: everything in it can be written again from the topics. Workers write all of it but the tiers, which
@@ -18,6 +23,10 @@ PAGES_PREFIX: Final = "smart:pages:"
 PEERS_PREFIX: Final = "smart:peers:"
 INDEX_PREFIX: Final = "smart:index:"
 RESTATED_PREFIX: Final = "smart:restated:"
+MINUTES_PREFIX: Final = "smart:minutes:"
+CROSSED_PREFIX: Final = "smart:crossed:"
+CLOCK_KEY: Final = "smart:clock"
+PROMOTIONS_KEY: Final = "smart:promotions"
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -81,6 +90,24 @@ def peers_key(as_of: str, window_days: int) -> str:
 def restated_key(scope: str) -> str:
     """Key of the hash with the newest restatements of a scope; its fields are their numbers."""
     return RESTATED_PREFIX + scope
+
+
+def minutes_key(scope: str) -> str:
+    """Key of the hash with the minutes of a scope; its fields are numbers of hours.
+
+    >>> minutes_key("shop=s1|channel=paid")
+    'smart:minutes:shop=s1|channel=paid'
+    """
+    return MINUTES_PREFIX + scope
+
+
+def crossed_key(shop_scope: str, kind: str) -> str:
+    """Key of the hash with the crosses of a shop that are counted by the minute.
+
+    >>> crossed_key("shop=s1", "channel")
+    'smart:crossed:shop=s1|channel'
+    """
+    return f"{CROSSED_PREFIX}{shop_scope}|{kind}"
 
 
 def owner_key(partition: int) -> str:

@@ -21,7 +21,10 @@ SOURCE_TOPICS: Final = (*EVENT_TOPICS, PROFILES)
 FACTORS_PAGES: Final = "factors.pages"
 FACTORS_LIVE: Final = "factors.live"
 FACTORS_RESTATEMENTS: Final = "factors.restatements"
+INTRADAY_PAGES: Final = "intraday.pages"
+INTRADAY_MINUTES: Final = "intraday.minutes"
 SHOPS: Final = "shops"
+PROMOTIONS: Final = "promotions"
 CLOCK: Final = "clock"
 DEAD_LETTER_SUFFIX: Final = ".dlq"
 
@@ -71,7 +74,7 @@ class Topic:
     @property
     def is_compacted(self) -> bool:
         """Only the newest record of a key is kept for good."""
-        return self.config["cleanup.policy"] == "compact"
+        return "compact" in self.config["cleanup.policy"].split(",")
 
 
 def dead_letter_topic(topic: str) -> str:
@@ -92,7 +95,7 @@ def changelog_topic(application_id: str) -> str:
     return f"{application_id}-{LEDGER_TABLE}-changelog"
 
 
-def registry(*, partitions: int, application_id: str) -> tuple[Topic, ...]:
+def registry(*, partitions: int, application_id: str, intraday_history_days: int = 400) -> tuple[Topic, ...]:
     """Every topic of a deployment, in the order in which data flow."""
     events = [_events(name, partitions) for name in EVENT_TOPICS]
     profiles = Topic(
@@ -136,7 +139,9 @@ def registry(*, partitions: int, application_id: str) -> tuple[Topic, ...]:
         "anybody",
         "figures",
     )
-    return (*events, profiles, *dead_letters, changelog, pages, live, _restatements(partitions), *_control())
+    minutes = _intraday(partitions, intraday_history_days)
+    figures = (pages, live, _restatements(partitions), *minutes)
+    return (*events, profiles, *dead_letters, changelog, *figures, *_control())
 
 
 def _events(name: str, partitions: int) -> Topic:
@@ -195,8 +200,46 @@ def _restatements(partitions: int) -> Topic:
     )
 
 
+def _intraday(partitions: int, history_days: int) -> tuple[Topic, ...]:
+    """Pages of hours end by themselves: nobody asks for one that is older than is kept, so it needs no tombstone."""
+    return (
+        Topic(
+            INTRADAY_PAGES,
+            partitions,
+            # A page is of the last SMART_INTRADAY_HOURS and what a step of a day adds, at most.
+            _COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": str(14 * _DAY_MS)},
+            "scope|partition|hour",
+            "page of an hour of one source partition",
+            "workers, placed by scope",
+            "workers, as aggregators",
+            "figures",
+        ),
+        Topic(
+            INTRADAY_MINUTES,
+            partitions,
+            _COMPACTED | {"cleanup.policy": "compact,delete", "retention.ms": str(history_days * _DAY_MS)},
+            "scope|hour",
+            "page of an hour of a shop or the market",
+            "workers, as aggregators",
+            "anybody",
+            "figures",
+        ),
+    )
+
+
 def _control() -> tuple[Topic, ...]:
     return (
         Topic(SHOPS, 1, _COMPACTED, "shop_id", "shop record, JSON", "shop administration", "workers", "control"),
+        Topic(
+            PROMOTIONS,
+            1,
+            _COMPACTED,
+            "promotion_id",
+            "promotion, JSON",
+            "smart promotion apply",
+            "workers",
+            "control",
+        ),
+        _dead_letters(PROMOTIONS, 1),
         Topic(CLOCK, 1, _COMPACTED, "partition", "clock record, JSON", "workers", "workers", "control"),
     )

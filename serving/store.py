@@ -13,10 +13,14 @@ from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record, decode_records
 from schemas.restatements import RestatementRecord, decode_restatement
 from schemas.store import (
+    CLOCK_KEY,
     LIVE_PREFIX,
+    PROMOTIONS_KEY,
+    crossed_key,
     index_key,
     live_field,
     live_key,
+    minutes_key,
     pages_key,
     parse_live_field,
     restated_key,
@@ -146,6 +150,32 @@ class StoreReader:
         except msgspec.DecodeError as error:
             raise StoreError(f"the serving store holds no restatements under {restated_key(scope)}: {error}") from error
         return sorted(found, key=lambda record: record.number)
+
+    async def hours(self, scopes: Sequence[str], hours: Iterable[int]) -> dict[str, dict[int, bytes]]:
+        """Scope → hour → the page of its minutes, of those hours that there is one of."""
+        asked = list(hours)
+        if not asked:
+            return {scope: {} for scope in scopes}
+        rows = await self._ask([("HMGET", minutes_key(scope), *map(str, asked)) for scope in scopes])
+        return {
+            scope: {hour: page for hour, page in zip(asked, row, strict=True) if page is not None}
+            for scope, row in zip(scopes, rows, strict=True)
+        }
+
+    async def crosses(self, shop_scope: str, kind: str) -> dict[str, int]:
+        """The scopes of a shop crossed with channels or items that are counted by the minute → their last hour."""
+        fields = dict((await self._ask([("HGETALL", crossed_key(shop_scope, kind))]))[0])
+        return {scope.decode(): int(hour) for scope, hour in fields.items()}
+
+    async def clock_ms(self) -> int | None:
+        """The instant that minutes are of, as ms since 1970; None before there are any."""
+        fields = dict((await self._ask([("HGETALL", CLOCK_KEY)]))[0])
+        return max(map(int, fields.values()), default=None)
+
+    async def promotions(self) -> dict[str, bytes]:
+        """Promotion id → the promotion in force, JSON."""
+        fields = dict((await self._ask([("HGETALL", PROMOTIONS_KEY)]))[0])
+        return {name.decode(): value for name, value in fields.items()}
 
     async def scopes(self, pattern: str = "*") -> list[str]:
         """Names of the scopes that have records, by a glob pattern such as `shop=*`; walks all keys, so not for hot

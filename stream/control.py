@@ -16,6 +16,10 @@ import aiokafka
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from schemas.refusals import Code, Refusal, dead_letter_headers
+from schemas.topics import dead_letter_topic
+from stream.transport.chunk import Header
+from stream.transport.committer import Outgoing
 from stream.transport.exits import ExitCode, die
 from stream.transport.private import partition_counts
 from stream.transport.reconnect import FIRST_PAUSE_S, pause_between_reconnects, say_once, start_patiently
@@ -33,6 +37,22 @@ class ControlRecord(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
+    offset: int = 0
+    timestamp_ms: int | None = None
+    headers: Sequence[Header] = ()
+
+
+def dead_letter(record: ControlRecord, code: Code, field: str, *, connector_name: str) -> Outgoing:
+    """A control record that is refused, as it goes to the dead letters: bytes, key and time are its own."""
+    headers = dead_letter_headers(
+        Refusal(0, code, field),
+        topic=record.topic,
+        partition=0,
+        offset=record.offset,
+        connector_name=connector_name,
+        original=[(name, value or b"") for name, value in record.headers],
+    )
+    return Outgoing(dead_letter_topic(record.topic), 0, record.key, record.value, headers, record.timestamp_ms)
 
 
 class ControlReader:
@@ -105,7 +125,9 @@ class ControlReader:
         """One fetch; return the number of records handed on."""
         fetched = await consumer.getmany(timeout_ms=WAIT_MS)
         records = [
-            ControlRecord(tp.topic, record.key, record.value) for tp in sorted(fetched) for record in fetched[tp]
+            ControlRecord(tp.topic, record.key, record.value, record.offset, record.timestamp, record.headers)
+            for tp in sorted(fetched)
+            for record in fetched[tp]
         ]
         if records:
             try:

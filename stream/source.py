@@ -25,12 +25,15 @@ from processors.pages import page_of
 from processors.partition import Partition
 from schemas.control import ClockRecord
 from schemas.durable import (
+    INTRADAY_KEY,
     PUBLISHED_PREFIX,
     TOTALS_KEY,
     PublishedFigures,
     TopicTotals,
     Totals,
+    decode_intraday,
     decode_totals,
+    encode_intraday,
     encode_totals,
     is_published,
 )
@@ -42,7 +45,7 @@ from stream.guard import UndecodableGuard
 from stream.transport.chunk import Chunk
 from stream.transport.committer import Outgoing, Pair
 
-_NOT_LEDGERS: Final = frozenset({TOTALS_KEY, PUBLISHED_PREFIX})
+_NOT_LEDGERS: Final = frozenset({TOTALS_KEY, PUBLISHED_PREFIX, INTRADAY_KEY})
 
 
 class MissingRecordsError(SmartError):
@@ -108,6 +111,8 @@ class Changes:
     changelog: list[Pair] = field(default_factory=list)
     pages: list[tuple[bytes, Pair]] = field(default_factory=list)
     """(scope, record), to be placed by scope."""
+    hours: list[tuple[bytes, Pair]] = field(default_factory=list)
+    """The same of pages of hours."""
     dead_letters: list[Outgoing] = field(default_factory=list)
     report: ClockRecord | None = None
 
@@ -138,6 +143,8 @@ class SourcePartition:
             key, value = keys[i], values[i]
             if key == TOTALS_KEY and value is not None:
                 self.totals = decode_totals(value)
+            elif key == INTRADAY_KEY and value is not None:
+                self.partition.intraday.state = decode_intraday(value)
             elif key is not None and is_published(key):
                 self._published.load(key, value)
         if others:
@@ -262,11 +269,14 @@ class SourcePartition:
 
     # --- what follows from them
 
-    def collect(self, today: int, *, at_ms: int, caught_up: bool, heartbeat_ms: int | None) -> Changes:
+    def collect(
+        self, today: int, *, at_ms: int, caught_up: bool, heartbeat_ms: int | None, minute: int | None = None
+    ) -> Changes:
         """Everything that changed since the last call.
 
         today: the latest day number of any zone; pages are published up to the day after, so that a new date finds
         them. heartbeat_ms: report so often, and not more often; None: every change is reported, and nothing else.
+        minute: pages of hours are taken too, at this minute; None: they wait.
         """
         changes = Changes()
         if today > self.partition.today:
@@ -276,11 +286,18 @@ class SourcePartition:
             (scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1)
         ]
         moved = through > self.totals.published_through_page or self.partition.today != self.totals.today
-        if self._is_changed or moved or changes.pages:
+        intraday = self.partition.intraday
+        if minute is not None:
+            changes.hours = [(scope, (key, value)) for scope, key, value in intraday.take_pages(minute)]
+        if self._is_changed or moved or changes.pages or changes.hours:
             self.totals.published_through_page = max(self.totals.published_through_page, through)
             self.totals.today = self.partition.today
             self.totals.figures = self.partition.config.figures
             changes.changelog = [*self.partition.take_records(), encode_totals(self.totals)]
+            if intraday.is_kept:
+                if minute is None:
+                    intraday.note_pending()
+                changes.changelog.append(encode_intraday(intraday.state))
             changes.dead_letters, self._dead_letters = self._dead_letters, []
         report = self._new_report(at_ms, caught_up=caught_up)
         last = self._report

@@ -18,7 +18,18 @@ from faust.types import TP
 from processors.warm import warm
 from schemas import metrics as m
 from schemas.settings import Settings
-from schemas.topics import CLOCK, EVENT_TOPICS, FACTORS_PAGES, LEDGER_TABLE, PROFILES, SHOPS, SOURCE_TOPICS, registry
+from schemas.topics import (
+    CLOCK,
+    EVENT_TOPICS,
+    FACTORS_PAGES,
+    INTRADAY_PAGES,
+    LEDGER_TABLE,
+    PROFILES,
+    PROMOTIONS,
+    SHOPS,
+    SOURCE_TOPICS,
+    registry,
+)
 from stream import logs
 from stream.agents.events import events_agent
 from stream.agents.pages import pages_agent
@@ -59,6 +70,10 @@ class ConsumerProgress:
         backlogs = (self._app.consumer.backlog(TP(topic, partition)) for topic in EVENT_TOPICS)
         return all(backlog is not None and backlog <= records for backlog in backlogs)
 
+    def has_read(self, topic: str, partition: int) -> bool:
+        """Whether a topic that is read from its start has been acknowledged to its end."""
+        return self._app.consumer.has_read(TP(topic, partition))
+
 
 def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     """The Faust app of a worker, ready to run."""
@@ -71,7 +86,7 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
         world.note_control(records)
 
     store = StoreWriter(settings.redis_url.get_secret_value(), metrics, resync)
-    control = ControlReader([SHOPS, CLOCK], take_in, brokers=settings.brokers)
+    control = ControlReader([SHOPS, PROMOTIONS, CLOCK], take_in, brokers=settings.brokers)
     progress = ConsumerProgress(app)
     world = World(settings, metrics, store, progress, before_first=control.start)
     app.committer = world
@@ -80,7 +95,9 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
         app.agent(app.chunk_topic(topic), name=f"events.{topic}")(events_agent(topic, world))
     app.agent(app.chunk_topic(PROFILES, compacted=True), name="profiles")(profiles_agent(world))
     pages = app.chunk_topic(FACTORS_PAGES, from_start=True, compacted=True)
-    app.agent(pages, name="pages")(pages_agent(world))
+    app.agent(pages, name="pages")(pages_agent(world.add_pages))
+    hours = app.chunk_topic(INTRADAY_PAGES, from_start=True, compacted=True)
+    app.agent(hours, name="hours")(pages_agent(world.add_hours))
 
     @app.task
     async def write_store() -> None:
@@ -175,6 +192,8 @@ async def _tell_gauges(app: BatchApp, world: World, metrics: Metrics) -> None:
                     metrics.set(m.LAG_RECORDS, lag, topic=topic, partition=partition)
             if partition in world.pages:
                 metrics.set(m.AGGREGATED_SCOPES, len(world.pages[partition].aggregate), partition=partition)
+            if partition in world.hours:
+                metrics.set(m.INTRADAY_TOTALS_BYTES, world.hours[partition].bytes, partition=partition)
         due = [p for p in world.sources if time.monotonic() - sized_at.get(p, -SIZES_EVERY_S) >= SIZES_EVERY_S]
         if due:
             _tell_sizes(due[0], world, metrics)
@@ -184,6 +203,7 @@ async def _tell_gauges(app: BatchApp, world: World, metrics: Metrics) -> None:
 def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
     state = world.sources[partition].partition
     sizes = state.sizes()
+    minutes = state.intraday.sizes()
     unknown, mismatched = state.waiting_refunds()
     for metric, value in (
         (m.STATE_USERS, sizes.users),
@@ -193,6 +213,9 @@ def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
         (m.STATE_NAMES, sizes.names),
         (m.STATE_ROWS, sizes.rows),
         (m.STATE_BYTES, sizes.bytes),
+        (m.INTRADAY_MARKS, minutes.marks),
+        (m.INTRADAY_ROWS, minutes.rows),
+        (m.INTRADAY_BYTES, minutes.bytes),
         (m.REFUNDS_UNMATCHED, unknown),
         (m.REFUND_CURRENCY_MISMATCHES, mismatched),
     ):
@@ -200,3 +223,5 @@ def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
     for kind, events in state.over_bound.items():
         metrics.count(m.NAMES_OVER_BOUND, events, kind=kind)
     state.over_bound.clear()
+    for kind, events in state.intraday.take_left_out().items():
+        metrics.count(m.INTRADAY_LEFT_OUT, events, kind=kind)

@@ -18,6 +18,7 @@ import structlog
 from processors.calendar import Zones, date_of
 from processors.decode.murmur import partition_of
 from processors.figures import Provenance
+from processors.intraday.minutes import IntradayConfig
 from processors.partition import CoreConfig, Partition, ring_days
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
@@ -27,19 +28,41 @@ from schemas.durable import (
     encode_published_restatement,
     published_page_key,
 )
-from schemas.scopes import parse
+from schemas.scopes import Scope, parse
 from schemas.settings import Settings
-from schemas.store import index_entry, live_field, live_key, pages_key, restated_key
-from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, FACTORS_RESTATEMENTS, SHOPS, changelog_topic
+from schemas.store import (
+    CLOCK_KEY,
+    PROMOTIONS_KEY,
+    crossed_key,
+    index_entry,
+    live_field,
+    live_key,
+    minutes_key,
+    pages_key,
+    restated_key,
+)
+from schemas.topics import (
+    CLOCK,
+    FACTORS_LIVE,
+    FACTORS_PAGES,
+    FACTORS_RESTATEMENTS,
+    INTRADAY_MINUTES,
+    INTRADAY_PAGES,
+    PROMOTIONS,
+    SHOPS,
+    changelog_topic,
+)
 from stream.aggregator import PagePartition
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
+from stream.minutes import Hour, HourPartition, hour_key, is_history
+from stream.promotions import PromotionLog
 from stream.source import Changes, KeptOtherwiseError, MissingRecordsError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
 from stream.transport import Bulk, Chunk, ExitCode, die
-from stream.transport.committer import Pair, Records
+from stream.transport.committer import Outgoing, Pair, Records
 
 PROFILES_AT_A_TIME = 100
 """So many profiles are taken in before live events have their turn again."""
@@ -66,6 +89,9 @@ class Progress(Protocol):
 
     def is_caught_up(self, partition: int) -> bool:
         """Whether everything that the event topics hold of this partition has been acknowledged."""
+
+    def has_read(self, topic: str, partition: int) -> bool:
+        """Whether a topic that is read from its start has been acknowledged to its end."""
 
 
 class World:
@@ -97,6 +123,12 @@ class World:
         self.shops: dict[str, ShopRecord] = {}
         self.sources: dict[int, SourcePartition] = {}
         self.pages: dict[int, PagePartition] = {}
+        self.hours: dict[int, HourPartition] = {}
+        self._hours_are_whole: set[int] = set()
+        """Partitions of which all pages of hours have been read."""
+        self._hours_taken_ms: dict[int, int] = {}
+        """Partition → when its minutes were published last, by the wall."""
+        self.promotions = PromotionLog(settings.application_id)
         self.pages_came = asyncio.Event()
         """Pages have been added up since it was cleared."""
         self._zones = Zones()
@@ -192,12 +224,26 @@ class World:
                 "pages cannot be read and are left out", partition=chunk.partition, pages=pages.unreadable - unreadable
             )
 
+    def add_hours(self, chunk: Chunk) -> None:
+        """Apply a chunk of the topic of pages of hours."""
+        hours = self._hours_of(chunk.partition)
+        unreadable = hours.unreadable
+        hours.apply(chunk)
+        if hours.unreadable > unreadable:
+            log.error(
+                "pages of hours cannot be read and are left out",
+                partition=chunk.partition,
+                pages=hours.unreadable - unreadable,
+            )
+
     def note_control(self, records: Sequence[ControlRecord]) -> None:
         """Take in control records; one that is wrong leaves the former version in force."""
         for record in records:
             try:
                 if record.topic == CLOCK and record.value is not None:
                     self.clock.note(decode_clock(record.value))
+                elif record.topic == PROMOTIONS:
+                    self.promotions.note(record)
                 elif record.topic == SHOPS and record.key is not None:
                     self._note_shop(record.key.decode(), record.value)
             except ValueError as error:
@@ -213,6 +259,10 @@ class World:
         """Show all figures placed in a partition once more: the store has lost them."""
         if partition in self.pages:
             self.pages[partition].refresh()
+        if partition in self.hours:
+            self.hours[partition].refresh()
+        if partition == 0:
+            self.promotions.refresh()
 
     # --- the table's store
 
@@ -240,6 +290,11 @@ class World:
         """Forget a partition."""
         self.sources.pop(partition, None)
         self.pages.pop(partition, None)
+        self.hours.pop(partition, None)
+        self._hours_are_whole.discard(partition)
+        self._hours_taken_ms.pop(partition, None)
+        if partition == 0:
+            self.promotions.refresh()
         self._unshown.pop(partition, None)
         self._store.forget(partition)
         self._oldest_append_ms.pop(partition, None)
@@ -273,13 +328,22 @@ class World:
         figures = self._collect_figures(partition, now_ms)
         if self._collect_whole(partition, now_ms):
             source.note_change()  # only a transaction proves that the partition is still ours
+        with_minutes = self._are_minutes_due(partition, now_ms)
+        if with_minutes:
+            hours, shows_any = self._collect_hours(partition, now_ms)
+            figures.append(hours)
+            if shows_any:
+                source.note_change()  # as above
+        letters = self._collect_promotions(source) if partition == 0 else []
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
             caught_up=self._progress.is_caught_up(partition),
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
+            minute=now_ms // 60_000 if with_minutes else None,
         )
-        return self._transaction(partition, changes, figures)
+        records = self._transaction(partition, changes, figures)
+        return records + letters
 
     async def collect_early(self, partition: int) -> Records:
         """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
@@ -360,12 +424,77 @@ class World:
             n += 1
         return n > 0
 
+    def _collect_promotions(self, source: SourcePartition) -> list[Outgoing]:
+        """The owner of partition 0 shows promotions and sends bad ones to the dead letters: each once, by its state."""
+        judged = source.totals.control_offsets
+        found = self.promotions.collect(judged.get(PROMOTIONS, 0))
+        if found.next_offset > judged.get(PROMOTIONS, 0) or found.shown:
+            judged[PROMOTIONS] = max(found.next_offset, judged.get(PROMOTIONS, 0))
+            source.note_change()
+        for name, value in found.shown.items():
+            self._unshown[0].put(PROMOTIONS_KEY, name, value)
+        return found.letters
+
+    def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
+        """Minutes are published at a slower pace than other figures, and not of all partitions in one round."""
+        if not self.config.intraday.scopes or now_ms <= 0:
+            return False
+        wall_ms, interval_ms = self._wall_ms(), self._settings.intraday_interval_ms
+        turn_ms = interval_ms * partition // self._settings.partitions
+        last_ms = self._hours_taken_ms.setdefault(partition, wall_ms - interval_ms + turn_ms)
+        is_due = not 0 <= wall_ms - last_ms < interval_ms
+        if is_due:
+            self._hours_taken_ms[partition] = wall_ms
+        return is_due
+
+    def _collect_hours(self, partition: int, now_ms: int) -> tuple[Bulk, bool]:
+        """Hours that have changed: all of them for the store, those of shops and the market for the topic.
+
+        Also tells whether there is anything for the store.
+        """
+        hours = self._hours_of(partition)
+        if partition not in self._hours_are_whole and self._progress.has_read(INTRADAY_PAGES, partition):
+            self._hours_are_whole.add(partition)
+        if partition not in self._hours_are_whole:
+            return Bulk(INTRADAY_MINUTES, partition, []), False
+        changed, lost = hours.collect(now_ms), hours.collect_lost()
+        for one in (*changed, *lost):
+            self._note_hour(partition, one)
+        is_new_minute = hours.is_new_minute(now_ms // 60_000)
+        if changed or lost or is_new_minute:
+            self._unshown[partition].put(CLOCK_KEY, str(partition), str(now_ms).encode())
+        told = [(hour_key(one.scope, one.hour), one.page) for one in changed if is_history(one.scope)]
+        return Bulk(INTRADAY_MINUTES, partition, told), bool(changed or lost or is_new_minute)
+
+    def _note_hour(self, partition: int, one: Hour) -> None:
+        """What the store shall show of an hour; with a new one, what it shall forget."""
+        hours, notes = self.hours[partition], self._unshown[partition]
+        notes.put(minutes_key(one.scope), str(one.hour), one.page)
+        if hours.is_new_hour(one.scope, one.hour):
+            for gone in hours.gone_with(one.scope, one.hour):
+                notes.put(minutes_key(one.scope), str(gone), None)
+            scope = parse(one.scope)
+            if scope.shop is not None and scope.kind:
+                key = crossed_key(Scope(scope.shop).name, scope.kind)
+                notes.put(key, one.scope, str(one.hour).encode())
+
+    def _hours_of(self, partition: int) -> HourPartition:
+        if partition not in self.hours:
+            self.hours[partition] = HourPartition(
+                kept_hours=self._settings.intraday_hours, history_hours=24 * self._settings.intraday_history_days
+            )
+        return self.hours[partition]
+
     def _transaction(self, partition: int, changes: Changes, figures: list[Bulk]) -> list[Any]:
         by_target: dict[int, list[Pair]] = {}
         for scope, pair in changes.pages:
             by_target.setdefault(self._placed(scope), []).append(pair)
         records: list[Any] = [Bulk(self._changelog, partition, changes.changelog), *figures]
         records += [Bulk(FACTORS_PAGES, target, pairs) for target, pairs in by_target.items()]
+        hours_by_target: dict[int, list[Pair]] = {}
+        for scope, pair in changes.hours:
+            hours_by_target.setdefault(self._placed(scope), []).append(pair)
+        records += [Bulk(INTRADAY_PAGES, target, pairs) for target, pairs in hours_by_target.items()]
         records += changes.dead_letters
         if changes.report is not None:
             records.append(Bulk(CLOCK, 0, [(changes.report.key(), changes.report.encode())]))
@@ -373,6 +502,7 @@ class World:
         self._metrics.count(m.CHANGELOG_RECORDS, len(changes.changelog))
         self._metrics.count(m.CHANGELOG_BYTES, sum(len(k or b"") + len(v or b"") for k, v in changes.changelog))
         self._metrics.count(m.PAGES_PUBLISHED, len(changes.pages))
+        self._metrics.count(m.INTRADAY_PAGES_PUBLISHED, len(changes.hours))
         return records
 
     def _pages_of(self, partition: int) -> PagePartition:
@@ -433,6 +563,12 @@ def core_config(settings: Settings) -> CoreConfig:
         max_names=settings.max_names,
         max_products=settings.max_products,
         max_rows=settings.max_rows,
+        intraday=IntradayConfig(
+            scopes=frozenset(settings.intraday_scopes),
+            hours=settings.intraday_hours,
+            max_items=settings.intraday_max_items,
+            max_rows=settings.intraday_max_rows,
+        ),
     )
 
 

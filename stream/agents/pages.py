@@ -1,17 +1,17 @@
-"""Agent of the pages topic: add the pages of all partitions up."""
+"""Agents of the topics of pages: add the pages of all partitions up."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from stream.world import World
+from stream.transport import Chunk
 
 
-def pages_agent(world: World) -> Callable[[Any], Awaitable[None]]:
-    """The agent function of the pages topic."""
+def pages_agent(add: Callable[[Chunk], None]) -> Callable[[Any], Awaitable[None]]:
+    """The agent function of a topic of pages, which `add` takes in."""
 
     async def add_pages_up(stream: Any) -> None:
         async for event in stream.noack().events():
-            world.add_pages(event.value)
+            add(event.value)
             event.ack()
 
     return add_pages_up

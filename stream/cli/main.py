@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, str]] = {
     "peers": "Print a shop's figures beside the mean of shops of its size.",
     "restatements": "Say what figures of past dates said before they changed.",
     "growth": "Say how GMV has changed, and what S, M and ART contributed.",
+    "live": "Print what happens in a shop, minute by minute.",
+    "promotion": "Plan promotions, and see how far their phases have come.",
     "verify": "Recompute a running system's figures, print every difference.",
     "dlq": "Look at dead letters, or play them in again.",
     "config": "List every setting with its value, default and meaning.",

@@ -60,7 +60,11 @@ def show(as_json: AsJson = False) -> None:
 
 def registered(settings: Settings) -> tuple[Topic, ...]:
     """The topics of this deployment."""
-    return registry(partitions=settings.partitions, application_id=settings.application_id)
+    return registry(
+        partitions=settings.partitions,
+        application_id=settings.application_id,
+        intraday_history_days=settings.intraday_history_days,
+    )
 
 
 def _finish(found: Sequence[Difference]) -> None:

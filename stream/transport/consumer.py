@@ -353,6 +353,10 @@ class ChunkConsumer(driver.Consumer):
         done = self._books[tp].done if tp in self._books else None
         return None if end is None or done is None else max(end - done, 0)
 
+    def has_read(self, tp: TP) -> bool:
+        """Whether everything that the log holds has been acknowledged, if it holds anything."""
+        return self._thread.end_of(tp) == 0 or self.backlog(tp) == 0
+
     def lag(self, tp: TP) -> int | None:
         """Records between what is committed and the end of the log; None while that is not known."""
         end = self._thread.end_of(tp)

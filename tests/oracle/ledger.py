@@ -35,6 +35,7 @@ class Line(NamedTuple):
     quantity: int
     amount_minor: int
     currency: str
+    at_ms: int
 
 
 class Ledger:
@@ -79,7 +80,7 @@ class Ledger:
                 quantity, amount_minor = quantity - (refund.quantity or 0), amount_minor - (refund.amount_minor or 0)
         if quantity <= 0:
             quantity, amount_minor = 0, 0
-        return Line(self._day(purchase), quantity, max(0, amount_minor), purchase.currency)
+        return Line(self._day(purchase), quantity, max(0, amount_minor), purchase.currency, purchase.at_ms)
 
 
 def _keep_greatest(kept: dict[Name, Event], name: Name, event: Event) -> None:

@@ -8,13 +8,15 @@ import numpy as np
 from processors.calendar import date_of, day_of
 from processors.decode import decode
 from processors.decode.profiles import decode_profile
-from processors.pages import total_series
+from processors.intraday.pages import add_hours
+from processors.pages import parse_page_key, total_series
 from processors.partition import Partition
 from schemas.control import decode_clock
 from schemas.factors import NO_CURRENCY, decode_record
 from schemas.refusals import HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC
-from schemas.store import index_entry, live_key, pages_key
-from schemas.topics import CLOCK, FACTORS_LIVE
+from schemas.scopes import parse
+from schemas.store import crossed_key, index_entry, live_key, minutes_key, pages_key
+from schemas.topics import CLOCK, FACTORS_LIVE, INTRADAY_MINUTES
 from stream.clock import latest_day
 from tests.core import differences, oracle_of
 from tests.simulation import restatements
@@ -32,6 +34,7 @@ def judge(simulation, *, by_brute_force=False):
     problems += _figures(simulation, reference)
     problems += _stored(simulation, reference)
     problems += restatements.judge(simulation)
+    problems += _minutes(simulation, reference)
     if by_brute_force and not problems:
         problems += _brute_force(simulation, reference)
     return problems
@@ -138,6 +141,30 @@ def _stored(simulation, reference):
             amounts = {c: tuple(series[0, :, w].tolist()) for c, series in money.items()}
             for text in _differences(by_window[window], counts[-1, :, w].tolist(), amounts):
                 yield f"store: {scope.name} {window} d to {date_of(today)}: {text}"
+
+
+def _minutes(simulation, reference):
+    """What the store and the topic of minutes say of the hours that are exact still."""
+    now_ms = _now_ms(simulation)
+    if not simulation.traffic.accepted:
+        return
+    told = {}
+    for (topic, _), log in simulation.broker.logs.items():
+        if topic == INTRADAY_MINUTES:
+            told |= log.newest()
+    for name, key, page in reference.intraday.take_pages(now_ms // 60_000):
+        scope, hour = parse(name.decode()), parse_page_key(key)[2]
+        should = _lanes(page)
+        if _lanes(simulation.stored.get(minutes_key(scope.name), {}).get(str(hour))) != should:
+            yield f"{scope.name} hour {hour}: the store's minutes say something else"
+        if not scope.kind and _lanes(told.get(f"{scope.name}|{hour}".encode())) != should:
+            yield f"{scope.name} hour {hour}: the minutes in the topic say something else"
+        if scope.kind and scope.name not in simulation.stored.get(crossed_key(f"shop={scope.shop}", scope.kind), {}):
+            yield f"{scope.name} is not listed among the crosses of its shop"
+
+
+def _lanes(page):
+    return {name: lane.tobytes() for name, lane in add_hours([page] if page else []).items()}
 
 
 def _differences(found, expected, amounts):

@@ -15,7 +15,7 @@ from faust.types import TP
 from faust.types.tuples import TP as _TP  # noqa: F401  # the tuple that Faust and the product share
 
 from schemas.settings import Settings
-from schemas.topics import CLOCK, FACTORS_PAGES, PROFILES, SHOPS, SOURCE_TOPICS, changelog_topic
+from schemas.topics import CLOCK, FACTORS_PAGES, INTRADAY_PAGES, PROFILES, SHOPS, SOURCE_TOPICS, changelog_topic
 from stream import world as world_module
 from stream.control import ControlRecord
 from stream.tables.ledgers import LedgerTable
@@ -31,7 +31,7 @@ from stream.world import World
 from tests.simulation.broker import CommitRefusedError, FencedError
 from tests.simulation.loop import ProcessLoop
 
-SOURCES = (*SOURCE_TOPICS, FACTORS_PAGES)
+SOURCES = (*SOURCE_TOPICS, FACTORS_PAGES, INTRADAY_PAGES)
 
 
 class DiedError(BaseException):
@@ -336,7 +336,7 @@ class Process:
             conf=SimpleNamespace(broker_credentials=None, ssl_context=None),
             options=SimpleNamespace(brokers=self),
             monitor=SimpleNamespace(on_tp_commit=nothing),
-            from_start_topics=frozenset({FACTORS_PAGES}),
+            from_start_topics=frozenset({FACTORS_PAGES, INTRADAY_PAGES}),
             on_rebalance_complete=SimpleNamespace(send=send),
             flow_control=SimpleNamespace(resume=resume_agents),
             on_rebalance_end=nothing,
@@ -527,6 +527,8 @@ class Process:
                 if self.world.fold_profiles(chunk):  # the others have their turn before it goes on
                     self.waiting.appendleft(message)
                     return
+            elif chunk.topic == INTRADAY_PAGES:
+                self.world.add_hours(chunk)
             else:
                 self.world.take_in(chunk)
         except Exception as error:  # noqa: BLE001  # told as a problem

@@ -3,10 +3,21 @@
 import random
 from dataclasses import replace
 
+from processors.intraday.counts import DIRTY
+from processors.intraday.minutes import AHEAD_MINUTES
 from schemas.control import ShopRecord
 from schemas.durable import TOTALS_KEY, decode_totals
 from schemas.settings import Settings
-from schemas.topics import CLOCK, FACTORS_LIVE, FACTORS_PAGES, SHOPS, SOURCE_TOPICS, changelog_topic
+from schemas.topics import (
+    CLOCK,
+    FACTORS_LIVE,
+    FACTORS_PAGES,
+    INTRADAY_MINUTES,
+    INTRADAY_PAGES,
+    SHOPS,
+    SOURCE_TOPICS,
+    changelog_topic,
+)
 from stream import aggregator
 from stream.world import core_config, source_options
 from tests.events import DAY_MS
@@ -38,6 +49,8 @@ def settings_of(shape):
             max_products=256,
             max_rows=4_096,
             scopes="shop,market,group,gender",
+            intraday_max_rows=256,
+            intraday_interval_ms=300,
         )
         config = replace(core_config(settings), ring_days=512)
         _SETTINGS[key] = settings, config, source_options(settings)
@@ -77,6 +90,17 @@ class Store:
 
     def forget(self, partition):
         self._marked.discard(partition)
+
+
+def _has_unpublished_minutes(world):
+    """Whether minutes have changed that no transaction has been given yet."""
+    if any(source.partition.intraday._counts.control[DIRTY] for source in world.sources.values()):
+        return True
+    through = (world.now_ms() // 60_000 + AHEAD_MINUTES) // 60
+    return any(
+        partition not in world._hours_are_whole or hours._unshown or any(hour <= through for _, hour in hours._changed)
+        for partition, hours in world.hours.items()
+    )
 
 
 class Simulation:
@@ -208,7 +232,7 @@ class Simulation:
                         process.fetch(tp)
 
     def is_compacted(self, topic):
-        return topic in {self.changelog, FACTORS_PAGES, FACTORS_LIVE, CLOCK}
+        return topic in {self.changelog, FACTORS_PAGES, FACTORS_LIVE, INTRADAY_PAGES, INTRADAY_MINUTES, CLOCK}
 
     def assign(self, members):
         """Member → its partitions: level and sticky as a rule, now and then anything."""
@@ -413,6 +437,8 @@ class Simulation:
             return False
         owned = set()
         for process in self.processes.values():
+            if _has_unpublished_minutes(process.world):
+                return False
             if process not in group.members or process.rejoin.is_set() or not process.is_flowing:
                 return False
             if not process.consumer._is_publishing or process.recovery.in_recovery:

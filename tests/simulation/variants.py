@@ -2,7 +2,7 @@
 
 import asyncio
 
-from schemas.durable import PUBLISHED_PREFIX, TOTALS_KEY
+from schemas.durable import MARKS_PREFIX, PUBLISHED_PREFIX, TOTALS_KEY
 from schemas.factors import NO_CURRENCY
 from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS
 from stream.aggregator import PagePartition
@@ -238,6 +238,29 @@ class TakeoversTellNoRestatements(PlainVariant):
     world = _ForgetsBeforeWorld
 
 
+class _ForgetsMarks(_HoldsBack):
+    def is_late(self, key):
+        return key.startswith(MARKS_PREFIX)
+
+
+class MarksAfterTheTransaction(PlainVariant):
+    """Marks of minutes are written one transaction later than the events are counted as applied."""
+
+    world = _ForgetsMarks
+
+
+class _NothingPending(World):
+    def begin(self, partition):
+        super().begin(partition)
+        self.sources[partition].partition.intraday.note_pending = lambda: None
+
+
+class ForgetsPendingMinutes(PlainVariant):
+    """A new owner does not know which minutes had not been published."""
+
+    world = _NothingPending
+
+
 class NoCompaction(PlainVariant):
     """The product as it is, on a broker whose cleaner never comes: to look into a seed."""
 
@@ -259,4 +282,6 @@ MUTANTS = (
     LosesSingleFigures,
     RestatesAfterTheTransaction,
     TakeoversTellNoRestatements,
+    MarksAfterTheTransaction,
+    ForgetsPendingMinutes,
 )

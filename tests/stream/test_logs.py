@@ -33,7 +33,8 @@ def test_a_line_has_its_fields_level_logger_and_instant(written):
     assert line["at"].endswith("Z")
 
 
-def test_lines_of_libraries_have_the_same_form(written):
+def test_lines_of_libraries_have_the_same_form(written, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("aiokafka"), "propagate", True)  # a command run here may have quieted it
     logs.configure("info", "json", written)
     logging.getLogger("aiokafka.cluster").warning("lost %s", "broker 1")
     assert [(line["event"], line["logger"]) for line in lines(written)] == [("lost broker 1", "aiokafka.cluster")]

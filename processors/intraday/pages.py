@@ -1,0 +1,168 @@
+"""An hour of a scope on the wire (docs/concepts/intraday.md).
+
+A page has the form of `processors.pages`: positions of the lane of counts run over [60 minutes][9 columns]
+
+    s, s_5, s_60, s_1440, b, b_5, b_60, b_1440, carts
+
+where s, b and carts are those of the minute, and the others, the distinct users of the trailing minutes, stand as
+differences from one minute to the next; the first minute's from zero. A currency's lane has the GMV of each minute.
+So pages add up, and an hour needs no other one to be read. Its number is that of the hour since 1970, UTC.
+
+What a page says of minutes that have not come is what they will show if nothing more happens.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.checksum import crc32
+from processors.intraday.counts import HOUR, VALUE_MASK, WINDOWS, Counts, read_hour, read_money
+from processors.kernels import kernel
+from processors.names import Table
+from processors.pages import VERSION, add_lane, decode_page, encode_lanes, put_lane
+
+N_COLUMNS = 2 * len(WINDOWS) + 1
+S_COLUMN, B_COLUMN, CARTS_COLUMN = 0, len(WINDOWS), 2 * len(WINDOWS)
+
+
+MAX_HOUR_BYTES = 1 << 15
+"""More than a page of counts and a hundred currencies can take."""
+_HEAD = 6
+_LANES_MAX = 200
+"""Currencies of a page; there are fewer codes."""
+
+
+@kernel
+def encode_hours(
+    c: Counts,
+    rows: NDArray[np.int64],
+    hours: NDArray[np.int64],
+    currencies: Table,
+    order: NDArray[np.int64],
+    lane: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    end: NDArray[np.int64],
+) -> None:
+    """Encode the page of hours[i] of counts row rows[i] into out[end[i] : end[i + 1]]; an empty one takes no bytes.
+
+    `order` lists the currencies' numbers in the order of their names; lane: [60, 9] room.
+    """
+    top = np.int64(0)
+    flat = lane.reshape(HOUR * N_COLUMNS)
+    for i in range(len(rows)):
+        begin = top
+        out[top] = VERSION
+        out[top + 1] = len(WINDOWS)
+        for k in range(4):
+            out[top + 2 + k] = 0
+        top += _HEAD
+        flat[:] = 0
+        read_hour(c, rows[i], hours[i], lane)
+        top = put_lane(out, top, flat, 0, HOUR * N_COLUMNS, currencies.text[:0])
+        if c.next_money[rows[i]] != 0:
+            for currency in order:
+                money = np.int64(c.next_money[rows[i]])
+                while money != 0 and c.key[money] & VALUE_MASK != currency:
+                    money = np.int64(c.next_money[money])
+                if money != 0:
+                    flat[:HOUR] = 0
+                    read_money(c, money, hours[i], flat)
+                    name = currencies.text[currencies.start[currency] : currencies.start[currency + 1]]
+                    top = put_lane(out, top, flat, 0, HOUR, name)
+        if top == begin + _HEAD:
+            top = begin
+        else:
+            check = crc32(out, begin, top)
+            for k in range(4):
+                out[top + k] = (check >> (8 * k)) & 255
+            top += 4
+        end[i + 1] = top
+
+
+@kernel
+def add_pages(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], counts: NDArray[np.int64], named: NDArray[np.int64]
+) -> int:
+    """Add the counts of pages text[ends[i] : ends[i + 1]] up, and list their lanes of currencies in named[:, 0:4].
+
+    A lane is listed as start and end of its name, start and end of its entries. Returns how many; it stops where there
+    is no room.
+    """
+    n = 0
+    for i in range(len(ends) - 1):
+        top = ends[i] + _HEAD
+        while top < ends[i + 1] - 4 and n < len(named):
+            name_end = top + 1 + np.int64(text[top])
+            start = name_end + 2
+            stop = start + np.int64(text[name_end]) + (np.int64(text[name_end + 1]) << 8)
+            if name_end == top + 1:
+                add_lane(text, start, stop, 1, counts)
+            else:
+                named[n, 0] = top + 1
+                named[n, 1] = name_end
+                named[n, 2] = start
+                named[n, 3] = stop
+                n += 1
+            top = stop
+    return n
+
+
+class Minutes(NamedTuple):
+    """The figures of successive minutes."""
+
+    first: int
+    """Minute since 1970, UTC."""
+    counts: NDArray[np.int64]
+    """[minutes, 9] values."""
+    gmv: dict[str, NDArray[np.int64]]
+    """Currency → [minutes] minor units of each minute."""
+
+
+def encode_hour(lanes: Mapping[str, NDArray[np.int64]]) -> bytes | None:
+    """The page of an hour's lanes ("" = counts, as differences); None where nothing is in them."""
+    kept = {name: lane for name, lane in lanes.items() if lane.any()}
+    return encode_lanes(kept, len(WINDOWS)) if kept else None
+
+
+def check_hour(value: bytes) -> None:
+    """Raise PageError for a page that this version cannot read."""
+    decode_page(value, len(WINDOWS))
+
+
+def add_hours(pages: Iterable[bytes]) -> dict[str, NDArray[np.int64]]:
+    """The lanes of several pages of one hour, added up; `check_hour` has been asked of each."""
+    values = list(pages)
+    text = np.frombuffer(b"".join(values), np.uint8)
+    ends = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([len(value) for value in values], out=ends[1:])
+    lanes = {"": np.zeros(HOUR * N_COLUMNS, np.int64)}
+    named = np.zeros((_LANES_MAX * len(values), 4), np.int64)
+    n = add_pages(text, ends, lanes[""], named)
+    for name, name_end, start, stop in named[:n].tolist():
+        currency = text[name:name_end].tobytes().decode()
+        add_lane(text, start, stop, 1, lanes.setdefault(currency, np.zeros(HOUR, np.int64)))
+    return lanes
+
+
+def read_minutes(pages: Mapping[int, bytes], first: int, last: int) -> Minutes:
+    """The minutes first … last out of the pages of their hours; zeros where there is none. Raises PageError."""
+    counts = np.zeros((last - first + 1, N_COLUMNS), np.int64)
+    gmv: dict[str, NDArray[np.int64]] = {}
+    for hour in range(first // HOUR, last // HOUR + 1):
+        if hour not in pages:
+            continue
+        begin, end = max(first, hour * HOUR), min(last + 1, (hour + 1) * HOUR)
+        of_page, of_all = slice(begin - hour * HOUR, end - hour * HOUR), slice(begin - first, end - first)
+        check_hour(pages[hour])
+        for name, lane in add_hours([pages[hour]]).items():
+            if name:
+                gmv.setdefault(name, np.zeros(len(counts), np.int64))[of_all] = lane[of_page]
+            else:
+                values = lane.reshape(HOUR, N_COLUMNS)
+                for column in (S_COLUMN, B_COLUMN):
+                    runs = slice(column + 1, column + len(WINDOWS))
+                    values[:, runs] = values[:, runs].cumsum(axis=0)
+                counts[of_all] = values[of_page]
+    return Minutes(first, counts, gmv)
