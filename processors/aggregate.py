@@ -327,12 +327,12 @@ class Aggregate:
         if known.published_in != currencies:
             known.stale[:end] |= (known.lanes[""][:end].reshape(-1, N_COUNTS, nw) != 0).any(axis=1)
             known.published_in = currencies
-            for i, w in np.argwhere(~known.stale[first:end]).tolist():  # what is zero now may have been published too
+            # What is zero now may have been published too, and so may dates that are not shown any more.
+            told = known.stale[:end].copy()
+            told[:first] = False
+            for i, w in np.argwhere(~told).tolist() if gone else ():
                 for currency in gone:
-                    yield (
-                        record_key(scope, self.windows[w], date_of(known.first + first + i).isoformat(), currency),
-                        None,
-                    )
+                    yield record_key(scope, self.windows[w], date_of(known.first + i).isoformat(), currency), None
         for day in known.dropped:
             for window in self.windows:
                 yield from (
@@ -431,6 +431,7 @@ class Aggregate:
         scope.obsolete = [number for number in was.pages if number << PAGE_SHIFT < scope.first]
         if scope.obsolete:
             scope.unsaved.add(page_of(scope.first))
+            scope.dropped += range(first, scope.first)
 
     def _set_page(self, scope: _Scope, partition: int, number: int, page: Page) -> None:
         first = number << PAGE_SHIFT

@@ -23,7 +23,7 @@ from processors.decode.columns import (
 )
 from processors.kernels import kernel
 from processors.membership import Facets
-from processors.names import OTHER, Names, intern_column, mixed
+from processors.names import OTHER, OTHER_NAME, Names, intern_column, mixed
 from processors.pool import PoolError, grown, reserve
 
 DICTIONARIES = ("shop", "item", "category", "brand", "channel", "currency")
@@ -191,13 +191,16 @@ class Dictionaries:
         if not names:
             return []
         joined = b"".join(names)
-        self._room_for_users(len(names), len(joined))
+        self.users.make_room(len(names), len(joined))
         spans = np.zeros((len(names), 1, 2), np.int32)
         spans[:, 0, 1] = lengths = np.fromiter(map(len, names), np.int64, len(names))
         spans[1:, 0, 0] = np.cumsum(lengths)[:-1]
         numbers = np.zeros(len(names), np.int32)
         text = np.frombuffer(joined, np.uint8)
         intern_column(self.users.table, text, spans, 0, np.empty(len(names), np.int64), numbers)
+        # Most are known already, so only a name that got no number of its own tells that the bound is met.
+        if any(names[i] != OTHER_NAME for i in np.flatnonzero(numbers == OTHER).tolist()):
+            raise self._too_many_users()
         return [int(number) for number in numbers]
 
     @property
@@ -213,9 +216,11 @@ class Dictionaries:
     def _room_for_users(self, new: int, new_bytes: int) -> None:
         self.users.make_room(new, new_bytes)
         if len(self.users) + new > int(self.users.table.count[1]):
-            raise PoolError(
-                f"the bound of {int(self.users.table.count[1]) - 1:,} users a partition is met: raise SMART_MAX_USERS"
-            )
+            raise self._too_many_users()
+
+    def _too_many_users(self) -> PoolError:
+        bound = int(self.users.table.count[1]) - 1
+        return PoolError(f"the bound of {bound:,} users a partition is met: raise SMART_MAX_USERS")
 
     def _room_for_products(self, new: int) -> None:
         count = int(self.products.count[0])

@@ -102,17 +102,6 @@ def note_lines(known: NDArray[np.int64], identities: NDArray[np.int64]) -> None:
 
 
 @kernel
-def reinsert(keys: NDArray[np.int64], known: NDArray[np.int64]) -> None:
-    """Move the keys of a smaller set of known lines into an empty larger one."""
-    mask = len(known) - 1
-    for key in keys:
-        i = key & mask
-        while known[i] != 0:
-            i = (i + 1) & mask
-        known[i] = key
-
-
-@kernel
 def fold_purchase(
     c: Counters,
     ledger: Ledger,

@@ -52,7 +52,7 @@ from processors.counters import (
 from processors.counting import Scratch, most_lines, recount, regrade
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
-from processors.fold import Batch, fold_batch, note_lines, reinsert
+from processors.fold import Batch, fold_batch, note_lines
 from processors.intraday.minutes import Intraday, IntradayConfig
 from processors.ledger import (
     CELLS,
@@ -314,6 +314,8 @@ class Partition:
 
     def fold_profiles(self, profiles: Sequence[Profile]) -> None:
         """Join profiles of users, seen or not; the newest of each user counts, whatever order they come in."""
+        known = self.dictionaries.users
+        profiles = [profile for profile in profiles if profile.raw or known.get(profile.user_id)]
         users = self.dictionaries.intern_users([profile.user_id for profile in profiles])
         newer = self._profiles.join(zip(users, profiles, strict=True))
         moved = [(user, code) for user, code in newer.items() if code != self._scratch.profile[user]]
@@ -416,12 +418,7 @@ class Partition:
         self.today = self.today if today is None else today
         users = len(self.dictionaries.users)
         self._grow_scratch(int(most_lines(self._ledger.arena, users)) + 2)
-        identities = np.zeros((int(self._ledger.arena.users[: users + 1, N_LISTS + LINES].sum()), 3), np.int64)
-        line_identities(self._ledger.arena, users, identities)
-        self._known_lines = 0
-        self._scratch = self._scratch._replace(lines=np.zeros(64, np.int64))
-        self._room_for_lines(len(identities))
-        note_lines(self._scratch.lines, identities)
+        self._note_lines(0)
         self._counters = self._fresh_counters(self._floor_for(self.today))
         self._row_names = [b""]
         self._load_profiles()
@@ -495,7 +492,8 @@ class Partition:
 
     def _fresh_counters(self, floor: int) -> Counters:
         c = self.config
-        return new_counters(c.windows, floor, c.ring_days, c.max_rows, 1 << 33, c.mask >> N_KINDS)
+        # Twice the bound: nobody knows how many rows the facts of a single user need (`_room_for_facts`).
+        return new_counters(c.windows, floor, c.ring_days, 2 * c.max_rows, 1 << 33, c.mask >> N_KINDS)
 
     @property
     def is_trimming(self) -> bool:
@@ -519,6 +517,8 @@ class Partition:
         activity, purchases = (max(0, before - days) >> PERIOD_SHIFT for days in (c.activity_days, c.purchase_days))
         trim(self._ledger, self._trim_next, end, activity, purchases)
         self._trim_next = end if end <= users else 0
+        if not self._trim_next:
+            self._note_lines(0)
 
     def _marks(self) -> NDArray[np.int64]:
         """First days kept of activity and of purchases, first and last day seen."""
@@ -558,11 +558,17 @@ class Partition:
     def _room_for_lines(self, new: int) -> None:
         self._known_lines += new
         if 2 * self._known_lines > len(self._scratch.lines):
-            size = 1 << int(4 * self._known_lines).bit_length()
-            lines = np.zeros(size, np.int64)
-            old = self._scratch.lines[self._scratch.lines != 0]
-            reinsert(old, lines)
-            self._scratch = self._scratch._replace(lines=lines)
+            self._note_lines(new)
+
+    def _note_lines(self, new: int) -> None:
+        """The set of known lines anew, with room for more: duplicates and lines that were dropped take none."""
+        users = len(self.dictionaries.users)
+        identities = np.zeros((int(self._ledger.arena.users[: users + 1, N_LISTS + LINES].sum()), 3), np.int64)
+        line_identities(self._ledger.arena, users, identities)
+        self._known_lines = len(identities) + new
+        size = 1 << max(int(4 * self._known_lines).bit_length(), 6)
+        self._scratch = self._scratch._replace(lines=np.zeros(size, np.int64))
+        note_lines(self._scratch.lines, identities)
 
     def _zone_new_shops(self) -> None:
         shops = self.dictionaries.shop

@@ -42,7 +42,7 @@ class ProfileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """A user's profile. What is absent or null is unknown; unknown fields are ignored.
 
     `identifiers` are what channels know the user by (kind → value), `consent` is per channel; they are personal data
-    and never leave the ledger's changelog but as audiences' messages ask for them.
+    and are kept in the changelog alone (a record that is refused lies in the dead letters for as long as those do).
     """
 
     user_id: Id

@@ -135,8 +135,8 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
-    retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=1984)
-    retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=1984)
+    retention_purchase_days: int = _setting(1460, "days", "How long purchases and refunds are kept.", ge=366, le=1900)
+    retention_activity_days: int = _setting(1096, "days", "How long other activity is kept.", ge=1, le=1900)
 
     # Minutes
     intraday_scopes: IntradayScopes = _setting(

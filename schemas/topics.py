@@ -28,6 +28,8 @@ PROMOTIONS: Final = "promotions"
 CLOCK: Final = "clock"
 DEAD_LETTER_SUFFIX: Final = ".dlq"
 
+WITH_DEAD_LETTERS: Final = (*SOURCE_TOPICS, PROMOTIONS)
+
 LEDGER_TABLE: Final = "ledgers"
 """Name of the table whose changelog holds all durable state."""
 

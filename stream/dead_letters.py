@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.errors import SmartError
 from schemas.refusals import HEADER_ERROR_CODE, HEADER_ERROR_FIELD, HEADER_NAMES, HEADER_OFFSET, HEADER_TOPIC
-from schemas.topics import DEAD_LETTER_SUFFIX, SOURCE_TOPICS
+from schemas.topics import DEAD_LETTER_SUFFIX, WITH_DEAD_LETTERS
 
 UNKNOWN: Final = "unknown"
 """Code of a letter that is not from us."""
@@ -47,8 +47,8 @@ class Letter(NamedTuple):
 
     @property
     def can_be_replayed(self) -> bool:
-        """It was in a topic of events: a row of a file is no event."""
-        return self.origin in SOURCE_TOPICS
+        """It was in a topic: a row of a file is no record."""
+        return self.origin in WITH_DEAD_LETTERS
 
 
 def letter_of(

@@ -164,8 +164,8 @@ class World:
 
         What the chunk still holds is left where the partition is taken away meanwhile.
         """
-        source = self.sources[chunk.partition]
-        while self.sources.get(chunk.partition) is source:
+        source = self.sources.get(chunk.partition)
+        while source is not None and self.sources.get(chunk.partition) is source:
             if not self.fold_profiles(chunk):
                 return
             await asyncio.sleep(PROFILES_AT_A_TIME / self._settings.profiles_per_second)

@@ -20,6 +20,7 @@ def decode_profile(value: bytes | None, key: bytes | None = None, place: Place |
     A tombstone deletes the profile of its key. `place` None: the record comes from a file, its key is not checked.
     """
     if value is None and key:
+        identifier({"user_id": key.decode(errors="surrogateescape")}, "user_id")
         profile = deleted(key)
     else:
         profile = _read(value or b"")

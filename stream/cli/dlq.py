@@ -13,7 +13,7 @@ from rich.table import Table
 
 from schemas.refusals import EXPLANATIONS, Code
 from schemas.settings import Settings
-from schemas.topics import SOURCE_TOPICS, dead_letter_topic
+from schemas.topics import WITH_DEAD_LETTERS, dead_letter_topic
 from stream.admin import Admin
 from stream.cli.environment import current_settings
 from stream.cli.playing import PlayProgress, quiet_clients, stop_on_signal
@@ -24,9 +24,7 @@ from stream.produce import BulkProducer
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at dead letters, or play them in again.")
 
 Codes = Annotated[list[str] | None, typer.Option("--code", help="Only refused with this code; may be repeated.")]
-Topics = Annotated[
-    list[str] | None, typer.Option("--topic", help="Only from this topic of events or profiles; may be repeated.")
-]
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only from this topic ; may be repeated.")]
 
 
 @app.command()
@@ -74,16 +72,16 @@ def replay(
     for topic, n in sorted(played.items()):
         typer.echo(f"{'would play' if dry_run else 'played'} {n:,} dead letters into {topic}")
     for origin, n in sorted(left.items()):
-        typer.echo(f"left {n:,} from {origin}: it is no topic of events or profiles", err=True)
+        typer.echo(f"left {n:,} from {origin}: it is no topic of the stream", err=True)
 
 
 def _chosen(settings: Settings, codes: list[str] | None, topics: list[str] | None) -> AsyncIterator[Letter]:
     known = {code.value for code in Code}
     if unknown := set(codes or ()) - known:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))} is none of {', '.join(sorted(known))}")
-    if unknown := set(topics or ()) - set(SOURCE_TOPICS):
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))} is none of {', '.join(SOURCE_TOPICS)}")
-    wanted = {dead_letter_topic(topic) for topic in topics or SOURCE_TOPICS}
+    if unknown := set(topics or ()) - set(WITH_DEAD_LETTERS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))} is none of {', '.join(WITH_DEAD_LETTERS)}")
+    wanted = {dead_letter_topic(topic) for topic in topics or WITH_DEAD_LETTERS}
     with Admin(settings.brokers) as admin:
         found = admin.find([topic for topic in registered(settings) if topic.name in wanted])
     letters = read_letters(settings.brokers, {name: state.partitions for name, state in found.items()})

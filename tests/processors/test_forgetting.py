@@ -95,6 +95,7 @@ def test_memory_stays_flat_over_two_years():
         )
         assert last <= first * 1.03, name
     assert sizes[-1].lines < PURCHASE_DAYS + 64 + 64
+    assert len(partition._scratch.lines) <= 8 * (sizes[-1].lines + 128)
 
 
 def test_a_refund_outlives_the_period_of_its_own_day_with_its_line():

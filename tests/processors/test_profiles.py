@@ -10,6 +10,7 @@ from processors.decode.fields import RefusedError
 from processors.decode.profiles import decode_profile
 from processors.decode.reference import Place
 from processors.partition import CoreConfig
+from processors.pool import PoolError
 from schemas.durable import DurableError
 from schemas.profile import ATTRIBUTES, ProfileRecord, pack, unpack
 from schemas.scopes import Scope
@@ -141,6 +142,28 @@ def test_a_deployment_without_crosses_by_profile_keeps_profiles_all_the_same():
     fold_profiles_into(partition, [encode({"user_id": "u", "updated_at": 1, "power": "L3"})])
     assert [scope.name for scope, _ in partition.scopes()] == ["shop=s1"]
     assert any(key == b"Uu" for key, _ in partition.take_records())
+
+
+def test_users_with_a_ledger_and_a_profile_are_counted_once_against_the_bound():
+    config = CoreConfig(**{**EVERYTHING.__dict__, "max_users": 10})
+    partition, users = new_partition(date(0), config), [f"u{n}" for n in range(9)]
+    fold_into(partition, [encode(view(users[0]))])
+    for user in users[1:]:
+        fold_into(partition, [encode(view(user))])
+    for user in users:
+        fold_profiles_into(partition, [encode({"user_id": user, "updated_at": 1, "gender": "f"})])
+    partition.fold_profiles([decode_profile(None, b"nobody%d" % n) for n in range(20)])
+    loaded = reloaded(dict(partition.take_records()), date(0), config)
+    assert contents(loaded, date(0), date(9)) == contents(partition, date(0), date(9))
+    fold_profiles_into(loaded, [encode({"user_id": "v", "updated_at": 1})])
+    with pytest.raises(PoolError, match="SMART_MAX_USERS"):
+        fold_profiles_into(loaded, [encode({"user_id": "w", "updated_at": 1})])
+
+
+@pytest.mark.parametrize("key", [b"", b"\x00", b"\xff", b"u" * 129])
+def test_a_tombstone_of_what_is_no_user_is_refused(key):
+    with pytest.raises(RefusedError):
+        decode_profile(None, key)
 
 
 def test_a_damaged_profile_is_told():
