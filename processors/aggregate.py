@@ -103,6 +103,23 @@ def are_amounts(values: NDArray[np.int64], days: int, windows: int) -> bool:
     return True
 
 
+@kernel
+def are_buyers(counts: NDArray[np.int64], lines: NDArray[np.int64], days: int, windows: int) -> bool:
+    """Whether counted lines [days, windows] can be those of the buyers: at least one a buyer and day, none without; and
+    whether longer windows (they ascend) have at least what shorter ones have.
+    """
+    for t in range(min(days, len(counts))):
+        for w in range(windows):
+            b, buyer_days = counts[t, 2 * windows + w], counts[t, 5 * windows + w]
+            if buyer_days < b or lines[t, w] < buyer_days or (b == 0 and lines[t, w] > 0):
+                return False
+            if w > 0 and (
+                counts[t, w] < counts[t, w - 1] or b < counts[t, 2 * windows + w - 1] or lines[t, w] < lines[t, w - 1]
+            ):
+                return False
+    return True
+
+
 class _Base(NamedTuple):
     """What a partition says of the days before a floor."""
 
@@ -153,25 +170,20 @@ class _Scope:
         return self.lanes[currency]
 
     def currencies(self) -> list[str]:
-        """The currencies that count a line at any T that is kept up: the longest window sees them all."""
-        at = self.kept_from()
+        """The currencies that count a line at any T: the longest window sees them all."""
         return sorted(
-            currency for currency, lane in self.lanes.items() if currency and _counts_lines(lane[at:], self.windows)
+            currency for currency, lane in self.lanes.items() if currency and _counts_lines(lane, self.windows)
         )
 
-    def kept_from(self) -> int:
-        """The first row that every partition still keeps up: those before a base are what they once were."""
-        return max([0, *(base.floor - self.first for base in self.bases.values())])
-
     def drop(self) -> None:
-        """Forget the rows before the floors of all partitions that still count anything. The first total page is from
-        zero on: it changes.
+        """Forget the rows before the floors of all partitions that still count anything: nothing keeps them up any
+        more. The first total page is from zero on, so it changes.
 
         A partition whose users have all left the scope has an empty base, which may be of an old floor for ever.
         """
         floors = [base.floor for base in self.bases.values() if base.page.lanes]
         floors += [number << PAGE_SHIFT for _, number in self.pages]
-        floor = min([self.kept_from() + self.first, *floors]) & -PAGE_DAYS
+        floor = min([max(base.floor for base in self.bases.values()), *floors]) & -PAGE_DAYS
         n = floor - self.first
         if n <= 0 or n >= len(self.stale):
             return
@@ -261,7 +273,11 @@ class Aggregate:
         if any(base.floor > today for base in known.bases.values()):
             return False
         days, nw = max(today + 1 - known.first, 0), len(self.windows)
-        return all(
+        lines = np.zeros((len(known.stale), nw), np.int64)
+        for currency, lane in known.lanes.items():
+            if currency:
+                lines += lane[:, PAID_LINES * nw :]
+        return bool(are_buyers(known.lanes[""], lines, days, nw)) and all(
             are_amounts(lane, days, nw) if currency else are_counts(lane, days, nw)
             for currency, lane in known.lanes.items()
         )
@@ -413,7 +429,6 @@ class Aggregate:
             series = series.reshape(len(series), published.shape[1])
             if len(series):
                 published[max(at, 0) :] = series[max(-at, 0) :]
-            # Of rows before a floor too: it may have risen since. To take back what was never said does no harm.
             if currency and _counts_lines(series, nw):
                 scope.published_in.append(currency)
             differs = scope.lane(currency) - published

@@ -34,7 +34,7 @@ def test_what_is_told_is_the_difference_between_successive_records(seed, size):
                 if was != now
             }
             records = list(aggregate.take(scope, log.today, Provenance()))
-            assert told == expected_of(seen, records, {scope: date_of(log.today).isoformat()})
+            assert told == expected_of(seen, records, {scope: date_of(log.today).isoformat()}, HORIZON_DAYS)
             assert aggregate.restated(scope, log.today) == []
             compared += len(told)
     assert compared > 100
