@@ -91,10 +91,12 @@ async def _load(
             refusals = WorkersRefusals(tail, settings.partitions)
             await refusals.begin()
             async with BulkProducer(settings.brokers, partitioner=settings.partitioner) as producer:
-                typer.echo(await send(producer, stop), err=True)
+                sent = await send(producer, stop)
+                is_cut = stop.is_set()  # later on it is only the waiting that is stopped
+                typer.echo(sent, err=True)
             for line in refused_lines(refused):
                 typer.echo(line, err=True)
-            if stop.is_set():
+            if is_cut:
                 raise LoadError("stopped before everything was sent; start it again, nothing counts twice")
             typer.echo(await _wait_until_applied(backlog, stop), err=True)
             for code, n in (await refusals.count()).most_common():
