@@ -94,11 +94,14 @@ def are_counts(values: NDArray[np.int64], days: int, windows: int) -> bool:
 
 @kernel
 def are_amounts(values: NDArray[np.int64], days: int, windows: int) -> bool:
-    """Whether [days, counters * windows] can be money: nothing negative, and no part greater than the whole."""
+    """Whether [days, counters * windows] can be money: nothing negative, none without a line, and no part greater than
+    the whole.
+    """
     for t in range(min(days, len(values))):
         for w in range(windows):
             gmv, gmv_existing = values[t, w], values[t, windows + w]
-            if gmv_existing < 0 or gmv < gmv_existing:
+            lines = values[t, 2 * windows + w]
+            if gmv_existing < 0 or gmv < gmv_existing or lines < 0 or (lines == 0 and gmv > 0):
                 return False
     return True
 
