@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from processors.intraday.counts import HOUR
 from processors.intraday.minutes import AHEAD_MINUTES
-from processors.intraday.pages import add_hours, check_hour, encode_hour
+from processors.intraday.pages import add_hours, are_readable, encode_hour
 from processors.pages import PageError, parse_page_key
 from schemas.scopes import parse
 from stream.transport.chunk import Chunk
@@ -55,12 +55,12 @@ class HourPartition:
 
     def apply(self, chunk: Chunk) -> None:
         """Take in pages. One that cannot be read is counted and left out: its partition's owner publishes it again."""
-        for key, value in zip(chunk.keys, chunk.values, strict=True):
+        for key, value, is_readable in zip(chunk.keys, chunk.values, are_readable(chunk.values), strict=True):
             try:
                 name, partition, hour = parse_page_key(key or b"")
-                if value is not None:
-                    check_hour(value)
             except PageError:
+                is_readable = False  # noqa: PLW2901
+            if not is_readable:
                 self.unreadable += 1
                 continue
             if hour < self._first_hour:

@@ -68,6 +68,9 @@ PROFILES_AT_A_TIME = 100
 """So many profiles are taken in before live events have their turn again."""
 FOLD_RECORDS = 4_096
 """So many records of a partition are folded at once, without waiting for more."""
+FAR_BEHIND_RECORDS = 20_000
+"""A worker that is so far behind in a partition plays hours in seconds: nobody watches its minutes."""
+_SLOWER_MINUTES = 10
 HEARTBEAT_MS = 1_000
 """An idle partition reports so often that it has no lag (wall clock only)."""
 
@@ -89,6 +92,9 @@ class Progress(Protocol):
 
     def is_caught_up(self, partition: int) -> bool:
         """Whether everything that the event topics hold of this partition has been acknowledged."""
+
+    def is_within(self, partition: int, records: int) -> bool:
+        """Whether no event topic of the partition has more records than this that are not acknowledged."""
 
     def has_read(self, topic: str, partition: int) -> bool:
         """Whether a topic that is read from its start has been acknowledged to its end."""
@@ -436,10 +442,15 @@ class World:
         return found.letters
 
     def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
-        """Minutes are published at a slower pace than other figures, and not of all partitions in one round."""
+        """Minutes are published at a slower pace than other figures, and not of all partitions in one round.
+
+        A worker that is behind plays days in seconds: it publishes an hour when it is over, not while it fills.
+        """
         if not self.config.intraday.scopes or now_ms <= 0:
             return False
         wall_ms, interval_ms = self._wall_ms(), self._settings.intraday_interval_ms
+        if not self._progress.is_within(partition, FAR_BEHIND_RECORDS):
+            interval_ms *= _SLOWER_MINUTES
         turn_ms = interval_ms * partition // self._settings.partitions
         last_ms = self._hours_taken_ms.setdefault(partition, wall_ms - interval_ms + turn_ms)
         is_due = not 0 <= wall_ms - last_ms < interval_ms

@@ -11,7 +11,7 @@ So pages add up, and an hour needs no other one to be read. Its number is that o
 What a page says of minutes that have not come is what they will show if nothing more happens.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +109,19 @@ def add_pages(
     return n
 
 
+@kernel
+def check_pages(text: NDArray[np.uint8], ends: NDArray[np.int64], good: NDArray[np.bool_]) -> None:
+    """good[i] = whether text[ends[i] : ends[i + 1]] is a page of this version, of these windows, and whole."""
+    for i in range(len(good)):
+        start, stop = ends[i], ends[i + 1] - 4
+        if stop < start + _HEAD or text[start] != VERSION or text[start + 1] != len(WINDOWS):
+            continue
+        check = np.int64(0)
+        for k in range(4):
+            check |= np.int64(text[stop + k]) << (8 * k)
+        good[i] = np.int64(crc32(text, start, stop)) == check
+
+
 class Minutes(NamedTuple):
     """The figures of successive minutes."""
 
@@ -129,6 +142,15 @@ def encode_hour(lanes: Mapping[str, NDArray[np.int64]]) -> bytes | None:
 def check_hour(value: bytes) -> None:
     """Raise PageError for a page that this version cannot read."""
     decode_page(value, len(WINDOWS))
+
+
+def are_readable(pages: Sequence[bytes | None]) -> list[bool]:
+    """Of each page (None: a tombstone) whether this version can read it: what `check_hour` says, of many at once."""
+    ends = np.zeros(len(pages) + 1, np.int64)
+    np.cumsum([len(page or b"") for page in pages], out=ends[1:])
+    good = np.zeros(len(pages), np.bool_)
+    check_pages(np.frombuffer(b"".join(page or b"" for page in pages), np.uint8), ends, good)
+    return [bool(one) or page is None for one, page in zip(good.tolist(), pages, strict=True)]
 
 
 def add_hours(pages: Iterable[bytes]) -> dict[str, NDArray[np.int64]]:
