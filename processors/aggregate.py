@@ -10,7 +10,7 @@ between the two, by whichever way, is published then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from processors.calendar import date_of
 from processors.counters import BASE_PAGE, N_COUNTS, N_MONEY, PAGE_DAYS, PAGE_SHIFT, PAID_LINES
 from processors.figures import Provenance, record
-from processors.kernels import kernel
+from processors.kernels import inlined, kernel
 from processors.pages import (
     EMPTY_PAGE,
     Page,
@@ -33,6 +33,8 @@ from processors.pages import (
 from processors.restated import Before, Restated
 from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
+
+_NO_MONEY: Final = np.zeros((0, 0), np.int64)
 
 
 @kernel
@@ -77,48 +79,66 @@ def replace_lane(
                 stale[t, k % windows] = True
 
 
+@inlined
+def _is_money(money: NDArray[np.int64], t: int, w: int, windows: int) -> bool:
+    """Nothing negative, none without a line, and no part greater than the whole."""
+    gmv, gmv_existing, lines = money[t, w], money[t, windows + w], money[t, PAID_LINES * windows + w]
+    return 0 <= gmv_existing <= gmv and (lines > 0 or (lines == 0 and gmv == 0))
+
+
+@inlined
+def _is_count(counts: NDArray[np.int64], t: int, w: int, windows: int) -> bool:
+    """None negative, and no part greater than the whole: B_existing ≤ B, and new users who buy ≤ new users."""
+    for k in range(N_COUNTS):
+        if counts[t, k * windows + w] < 0:
+            return False
+    s, s_existing = counts[t, w], counts[t, windows + w]
+    b, b_existing = counts[t, 2 * windows + w], counts[t, 3 * windows + w]
+    return b_existing <= b and b - b_existing <= s - s_existing
+
+
+@inlined
+def _are_buyers(counts: NDArray[np.int64], lines: NDArray[np.int64], t: int, w: int, windows: int) -> bool:
+    """At least one counted line a buyer and day, none without a buyer; and a longer window has at least what the next
+    shorter one has.
+    """
+    s, b, buyer_days, n = counts[t, w], counts[t, 2 * windows + w], counts[t, 5 * windows + w], lines[t, w]
+    if buyer_days < b or n < buyer_days or (b == 0 and n > 0):
+        return False
+    return w == 0 or (s >= counts[t, w - 1] and b >= counts[t, 2 * windows + w - 1] and n >= lines[t, w - 1])
+
+
 @kernel
-def are_counts(values: NDArray[np.int64], days: int, windows: int) -> bool:
-    """Whether [days, counters * windows] can be counts: none negative, and no part greater than the whole."""
-    for t in range(min(days, len(values))):
+def can_be(
+    counts: NDArray[np.int64],
+    money: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    stale: NDArray[np.bool_],
+    unpublished: int,
+    end: int,
+    is_last: bool,
+) -> bool:
+    """Whether figures can be anybody's; of a date that has been published, only where a window has changed since.
+
+    To be called once for each currency, and once for a scope without one. counts, money: [days, counters * windows],
+    money of one currency, without rows where there is none; lines: [days, windows], the counted lines of the
+    currencies asked about before, zeros at first; this one's are added. stale: [days, windows]; unpublished: the first
+    row that has not been published; end: rows from here on do not count; windows ascend. What holds over all
+    currencies is looked at with the last one.
+    """
+    windows = stale.shape[1]
+    for t in range(min(end, len(stale))):
+        is_new = t >= unpublished
         for w in range(windows):
-            for k in range(N_COUNTS):
-                if values[t, k * windows + w] < 0:
+            is_new = is_new or stale[t, w]
+        if not is_new:
+            continue
+        for w in range(windows):
+            if len(money):
+                if not _is_money(money, t, w, windows):
                     return False
-            s, s_existing = values[t, w], values[t, windows + w]
-            b, b_existing = values[t, 2 * windows + w], values[t, 3 * windows + w]
-            if b < b_existing or s - s_existing < b - b_existing:
-                return False
-    return True
-
-
-@kernel
-def are_amounts(values: NDArray[np.int64], days: int, windows: int) -> bool:
-    """Whether [days, counters * windows] can be money: nothing negative, none without a line, and no part greater than
-    the whole.
-    """
-    for t in range(min(days, len(values))):
-        for w in range(windows):
-            gmv, gmv_existing = values[t, w], values[t, windows + w]
-            lines = values[t, 2 * windows + w]
-            if gmv_existing < 0 or gmv < gmv_existing or lines < 0 or (lines == 0 and gmv > 0):
-                return False
-    return True
-
-
-@kernel
-def are_buyers(counts: NDArray[np.int64], lines: NDArray[np.int64], days: int, windows: int) -> bool:
-    """Whether counted lines [days, windows] can be those of the buyers: at least one a buyer and day, none without; and
-    whether longer windows (they ascend) have at least what shorter ones have.
-    """
-    for t in range(min(days, len(counts))):
-        for w in range(windows):
-            b, buyer_days = counts[t, 2 * windows + w], counts[t, 5 * windows + w]
-            if buyer_days < b or lines[t, w] < buyer_days or (b == 0 and lines[t, w] > 0):
-                return False
-            if w > 0 and (
-                counts[t, w] < counts[t, w - 1] or b < counts[t, 2 * windows + w - 1] or lines[t, w] < lines[t, w - 1]
-            ):
+                lines[t, w] += money[t, PAID_LINES * windows + w]
+            if is_last and not (_is_count(counts, t, w, windows) and _are_buyers(counts, lines, t, w, windows)):
                 return False
     return True
 
@@ -267,7 +287,7 @@ class Aggregate:
         self._changed[scope] = None
 
     def is_consistent(self, scope: str, today: int) -> bool:
-        """Whether the scope's counts and money up to today can be anybody's.
+        """Whether the scope's counts and money up to today can be anybody's; what has been published was.
 
         A partition publishes all its pages of a moment in one transaction, but they come one after another. Between
         two of them somebody may leave a window before having entered it. And pages may be ahead of our clock.
@@ -275,14 +295,12 @@ class Aggregate:
         known = self._scopes[scope]
         if any(base.floor > today for base in known.bases.values()):
             return False
-        days, nw = max(today + 1 - known.first, 0), len(self.windows)
-        lines = np.zeros((len(known.stale), nw), np.int64)
-        for currency, lane in known.lanes.items():
-            if currency:
-                lines += lane[:, PAID_LINES * nw :]
-        return bool(are_buyers(known.lanes[""], lines, days, nw)) and all(
-            are_amounts(lane, days, nw) if currency else are_counts(lane, days, nw)
-            for currency, lane in known.lanes.items()
+        counts, lines = known.lanes[""], np.zeros(known.stale.shape, np.int64)
+        money = [lane for currency, lane in known.lanes.items() if currency] or [_NO_MONEY]
+        unpublished, end = known.before.through + 1 - known.first, today + 1 - known.first
+        return all(
+            can_be(counts, lane, lines, known.stale, unpublished, end, i == len(money))
+            for i, lane in enumerate(money, 1)
         )
 
     def changed(self) -> list[str]:

@@ -495,11 +495,6 @@ class Partition:
         # Twice the bound: nobody knows how many rows the facts of a single user need (`_room_for_facts`).
         return new_counters(c.windows, floor, c.ring_days, 2 * c.max_rows, 1 << 33, c.mask >> N_KINDS)
 
-    @property
-    def is_trimming(self) -> bool:
-        """Whether more takes of records will drop what has become too old from ledgers."""
-        return self._trim_next > 0
-
     def _trim(self) -> None:
         """Drop what no kept T can need from the ledgers of the next few users.
 

@@ -5,6 +5,7 @@ the pages that are touched. So no batch ever waits for a pool to be doubled, and
 Python.
 """
 
+import math
 import mmap
 import sys
 from typing import Any
@@ -26,7 +27,7 @@ def reserve(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     Raises PoolError when the system refuses the reservation.
     """
     kind = np.dtype(dtype)
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
     try:
         region = mmap.mmap(-1, max(count * kind.itemsize, 1), flags=flags)

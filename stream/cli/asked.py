@@ -23,6 +23,8 @@ AsOfOption = Annotated[
     str | None, typer.Option(help="Last date of the periods, YYYY-MM-DD. Default: the newest.", show_default=False)
 ]
 ShopArgument = Annotated[str, typer.Argument(help="The id of a shop, such as s1, or its scope, shop=s1.")]
+SortOption = Annotated[str, typer.Option(help="The figure to sort by, the greatest first: gmv, s, m, art_new …")]
+LimitOption = Annotated[int, typer.Option(min=1, help="So many of them, for each currency.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the records, one JSON object a line.")]
 
 USUAL_WINDOW: Final = 30
@@ -81,15 +83,15 @@ def nothing_of(scope: str, when: str = "") -> SmartError:
     return SmartError(f"there are no figures of {scope}{when}; 'smart config' lists what figures are kept of")
 
 
-async def newest_date(reader: StoreReader, scope: str, date: dt.date | None) -> dt.date:
-    """The date that is asked for: `date`, or the scope's newest. Raises SmartError where it has not come."""
+async def latest_of(reader: StoreReader, scope: str, date: dt.date | None) -> FactorRecord:
+    """The scope's newest record. Raises SmartError where there is none, or `date` has not come for the scope."""
     newest = await reader.newest(scope)
     if not newest:
         raise nothing_of(scope)
     latest = max(newest, key=lambda record: record.as_of)
-    date = date or dt.date.fromisoformat(latest.as_of)
-    check_has_come(scope, date, latest)
-    return date
+    if date is not None:
+        check_has_come(scope, date, latest)
+    return latest
 
 
 async def pages_of(reader: StoreReader, scope: str) -> dict[int, bytes]:

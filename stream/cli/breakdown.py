@@ -12,19 +12,15 @@ from rich.table import Table
 from processors.breakdown import SORTS, breakdown
 from schemas.breakdown import BreakdownRecord, BreakdownRow
 from schemas.errors import UsageError
-from schemas.factors import NO_CURRENCY
 from schemas.scopes import Scope
 from schemas.settings import Settings
 from serving.breakdown import family_of, parts_of
 from serving.store import StoreReader
 from stream.cli import asked
-from stream.cli.cells import mean, number, share
+from stream.cli.cells import in_money, mean, number, share
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
-
-SortOption = Annotated[str, typer.Option(help="The figure to sort by, the greatest first: gmv, s, m, art_new …")]
-LimitOption = Annotated[int, typer.Option(min=1, help="So many of them, for each currency.")]
 
 Column = tuple[str, Callable[[BreakdownRow], str]]
 COLUMNS: Final[tuple[Column, ...]] = (
@@ -44,8 +40,8 @@ def breakdown_of(
     shop: Annotated[str, typer.Argument(help="The id of a shop or its scope, or market.")],
     by: Annotated[str, typer.Argument(help="category, item, brand, channel, group, power, age or gender.")],
     *,
-    sort: SortOption = "gmv",
-    limit: LimitOption = 20,
+    sort: asked.SortOption = "gmv",
+    limit: asked.LimitOption = 20,
     window: asked.WindowOption = None,
     as_of: asked.AsOfOption = None,
     as_json: asked.JsonOption = False,
@@ -76,7 +72,7 @@ async def _records(
 ) -> list[BreakdownRecord]:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
         if date is not None:
-            await asked.newest_date(reader, scope.name, date)
+            await asked.latest_of(reader, scope.name, date)
         found = await parts_of(reader, scope, by, window_days, date, settings.windows)
     if found is None or not found.whole:
         raise asked.nothing_of(scope.name, f" for {window_days} days" + (f" to {date}" if date else ""))
@@ -94,7 +90,7 @@ def show(records: Sequence[BreakdownRecord], columns: Sequence[Column], *, as_js
 
 
 def _table(record: BreakdownRecord, columns: Sequence[Column]) -> Table:
-    money = f", money in minor units of {record.currency}" if record.currency != NO_CURRENCY else ""
+    money = in_money(record.currency)
     title = f"{record.scope} by {record.by}, {record.window_days} d to {record.as_of}{money}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(record.by, overflow="fold")

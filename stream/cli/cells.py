@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from schemas.factors import NO_CURRENCY
+
 SHARES: Final = ("m", "m_new", "m_existing")
 MEANS: Final = ("a", "r")
 
@@ -36,3 +38,8 @@ def growth(value: float | None) -> str:
 def mean(value: float | None) -> str:
     """So many a buyer."""
     return "-" if value is None else f"{value:,.2f}"
+
+
+def in_money(currency: str) -> str:
+    """The end of a title: what the table's money is in, if it has any."""
+    return f", money in minor units of {currency}" if currency != NO_CURRENCY else ""

@@ -11,12 +11,11 @@ from processors.comparison import FIGURES
 from processors.pages import PageError
 from schemas.comparison import ComparisonRecord
 from schemas.errors import SmartError
-from schemas.factors import NO_CURRENCY
 from schemas.settings import Settings
 from serving.comparison import Reach, compare_at
 from serving.store import StoreReader
 from stream.cli import asked
-from stream.cli.cells import figure, growth
+from stream.cli.cells import figure, growth, in_money
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -52,13 +51,9 @@ def compare(
 
 async def _records(settings: Settings, scope: str, date: dt.date | None) -> list[ComparisonRecord]:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
-        newest = await reader.newest(scope)
-        if not newest:
-            raise asked.nothing_of(scope)
-        latest = max(newest, key=lambda record: record.as_of)
-        last = dt.date.fromisoformat(latest.as_of)
-        asked.check_has_come(scope, date or last, latest)
+        latest = await asked.latest_of(reader, scope, date)
         pages = await asked.pages_of(reader, scope)
+    last = dt.date.fromisoformat(latest.as_of)
     history_from = dt.date.fromisoformat(latest.history_from) if latest.history_from else None
     reach = Reach(history_from, last - dt.timedelta(days=settings.horizon_days))
     try:
@@ -68,8 +63,7 @@ async def _records(settings: Settings, scope: str, date: dt.date | None) -> list
 
 
 def _table(record: ComparisonRecord) -> Table:
-    money = f", money in minor units of {record.currency}" if record.currency != NO_CURRENCY else ""
-    title = f"{record.scope}, {record.window_days} d to {record.as_of}{money}"
+    title = f"{record.scope}, {record.window_days} d to {record.as_of}{in_money(record.currency)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     then = [f"to {date}" if date else "not known" for date in (record.previous_as_of, record.year_as_of)]

@@ -102,10 +102,7 @@ async def _figures(
     reader: StoreReader, settings: Settings, scope: str, first: dt.date | None, last: dt.date | None
 ) -> list[FactorRecord]:
     """The figures of a scope for those of the dates that have come and are kept."""
-    newest = await reader.newest(scope)
-    if not newest:
-        raise asked.nothing_of(scope)
-    latest = max(newest, key=lambda record: record.as_of)
+    latest = await asked.latest_of(reader, scope, None)
     today = dt.date.fromisoformat(latest.as_of)
     kept_from = today - dt.timedelta(days=settings.horizon_days - 1)
     since, until = max(first or kept_from, kept_from), min(last or today, today)

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.errors import UsageError
-from schemas.factors import NO_CURRENCY, FactorRecord
+from schemas.factors import FactorRecord
 from schemas.settings import Settings
 from serving.store import StoreReader
 from stream.cli import asked
-from stream.cli.cells import mean, number, share
+from stream.cli.cells import in_money, mean, number, share
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -110,8 +110,7 @@ def trends(records: Sequence[FactorRecord]) -> list[Table]:
 
 def _trend(records: Sequence[FactorRecord]) -> Table:
     first = records[0]
-    money = f", money in minor units of {first.currency}" if first.currency != NO_CURRENCY else ""
-    title = f"{first.scope}, {first.window_days} d{money}"
+    title = f"{first.scope}, {first.window_days} d{in_money(first.currency)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("to", no_wrap=True)
     rows = [row for row in ROWS if not row[0].startswith(" ")]
@@ -124,8 +123,7 @@ def _trend(records: Sequence[FactorRecord]) -> Table:
 
 def _table(records: Sequence[FactorRecord]) -> Table:
     first = records[0]
-    title = f"{first.scope}, money in minor units of {first.currency}" if first.currency != NO_CURRENCY else first.scope
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=f"{first.scope}{in_money(first.currency)}", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for record in records:
         table.add_column(f"{record.window_days} d to {record.as_of}", justify="right", no_wrap=True)

@@ -63,13 +63,9 @@ async def _records(
     settings: Settings, scope: str, date: dt.date | None, against: str, *, with_steps: bool
 ) -> list[GrowthRecord]:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
-        newest = await reader.newest(scope)
-        if not newest:
-            raise asked.nothing_of(scope)
-        latest = max(newest, key=lambda record: record.as_of)
-        date = date or dt.date.fromisoformat(latest.as_of)
-        asked.check_has_come(scope, date, latest)
+        latest = await asked.latest_of(reader, scope, date)
         pages = await asked.pages_of(reader, scope)
+    date = date or dt.date.fromisoformat(latest.as_of)
     try:
         other = _other_date(date, against)
         history_from = dt.date.fromisoformat(latest.history_from) if latest.history_from else None

@@ -5,7 +5,7 @@ from typing import Final
 import typer
 
 from stream.cli import asked
-from stream.cli.breakdown import Column, LimitOption, SortOption, asked_for, show
+from stream.cli.breakdown import Column, asked_for, show
 from stream.cli.cells import mean, number, share
 from stream.cli.environment import current_settings
 
@@ -31,8 +31,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
 def items(
     shop: asked.ShopArgument,
     *,
-    sort: SortOption = "gmv",
-    limit: LimitOption = 20,
+    sort: asked.SortOption = "gmv",
+    limit: asked.LimitOption = 20,
     window: asked.WindowOption = None,
     as_of: asked.AsOfOption = None,
     as_json: asked.JsonOption = False,

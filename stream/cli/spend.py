@@ -15,7 +15,7 @@ from schemas.spend import Concentration, SpendBand, SpendRecord
 from serving.spend import spend_of
 from serving.store import StoreReader
 from stream.cli import asked
-from stream.cli.cells import mean, number, share
+from stream.cli.cells import in_money, mean, number, share
 from stream.cli.environment import current_settings
 
 app = typer.Typer(add_completion=False)
@@ -54,12 +54,12 @@ def spend(
 
 async def _records(settings: Settings, scope: Scope, window_days: int, date: dt.date | None) -> list[SpendRecord]:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
-        await asked.newest_date(reader, scope.name, date)
+        await asked.latest_of(reader, scope.name, date)
         return await spend_of(reader, scope, window_days, date, settings.windows)
 
 
 def _summary(record: SpendRecord) -> Table:
-    title = f"{record.scope}, {record.window_days} d to {record.as_of}, money in minor units of {record.currency}"
+    title = f"{record.scope}, {record.window_days} d to {record.as_of}{in_money(record.currency)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("", "all", "new", "existing"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from processors import partition as partition_module
 from processors.aggregate import Aggregate
 from processors.calendar import date_of, day_of
 from processors.figures import Provenance
@@ -17,6 +18,7 @@ from tests.streams import ALL_WORDS, cut, seeded_stream
 
 WINDOWS = (1, 7, 30)
 HORIZON_DAYS = 100
+TRIM_USERS = 10
 EMPTY_PAGE_BYTES = 10
 """Version, windows, floor and checksum."""
 ACTIVITY_DAYS, PURCHASE_DAYS = HORIZON_DAYS + 30, HORIZON_DAYS + 30 - 1 + 365
@@ -33,9 +35,14 @@ SHORT = CoreConfig(
 )
 
 
+@pytest.fixture(autouse=True)
+def few_users_at_a_time(monkeypatch):
+    monkeypatch.setattr(partition_module, "_TRIM_USERS", TRIM_USERS)
+
+
 def taken(partition, changelog):
-    changelog |= dict(partition.take_records())
-    while partition.is_trimming:
+    """Take as often as it takes to trim the ledgers of all users."""
+    for _ in range(0, len(partition.dictionaries.users) + 1, TRIM_USERS):
         changelog |= dict(partition.take_records())
 
 

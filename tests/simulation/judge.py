@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
+from operator import attrgetter
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from tests.core import differences, oracle_of
 from tests.simulation import restatements
 from tests.simulation.history import ZONES, dead_letter_topic
 
-COUNTS = ("s", "s_existing", "b", "b_existing", "items", "buyer_days")
+COUNTS = attrgetter("s", "s_existing", "b", "b_existing", "items", "buyer_days")
 
 
 def judge(simulation, *, by_brute_force=False):
@@ -103,18 +104,18 @@ def _figures(simulation, reference):
         money = {c: reference.money(scope, c, first, today) for c in reference.currencies(scope)}
         cells = {(int(i), int(w)) for i, w in np.argwhere((counts != 0).any(axis=1))}
         days = {date_of(first + i).isoformat(): i for i in range(len(counts))}
-        for name, window, as_of in published:
-            if name == scope.name and as_of in days:
+        name, shown, dates = scope.name, published[scope.name], list(days)
+        for window, as_of in shown:
+            if as_of in days:
                 cells.add((days[as_of], windows.index(window)))
-            elif name == scope.name and as_of > date_of(today).isoformat():
+            elif as_of > dates[-1]:
                 yield f"{name} {window} d to {as_of}: published before its date"
+        by_cell = counts.transpose(0, 2, 1).tolist()
+        money_by_cell = {c: series.transpose(0, 2, 1).tolist() for c, series in money.items()}
         for i, w in sorted(cells):
-            as_of = date_of(first + i).isoformat()
-            found = published.get((scope.name, windows[w], as_of), {})
-            expected = counts[i, :, w].tolist()
-            amounts = {c: tuple(series[i, :, w].tolist()) for c, series in money.items()}
-            where = f"{scope.name} {windows[w]} d to {as_of}"
-            yield from (f"{where}: {text}" for text in _differences(found, expected, amounts))
+            amounts = {c: tuple(series[i][w]) for c, series in money_by_cell.items()}
+            for text in _differences(shown.get((windows[w], dates[i]), {}), by_cell[i][w], amounts):
+                yield f"{name} {windows[w]} d to {dates[i]}: {text}"
 
 
 def _stored(simulation, reference):
@@ -174,8 +175,8 @@ def _differences(found, expected, amounts):
     if NO_CURRENCY in found and len(found) > 1:
         yield f"published with currencies {sorted(found)}"
     for currency, record in found.items():
-        told = [getattr(record, name) for name in COUNTS]
-        if told != expected:
+        told = COUNTS(record)
+        if told != tuple(expected):
             yield f"published in {currency}: {told}, should be {expected}"
         told, should = (record.gmv_minor, record.gmv_existing_minor), amounts.get(currency, (0, 0))
         if told != should:
@@ -186,8 +187,8 @@ def _differences(found, expected, amounts):
 
 
 def _published(simulation):
-    """(scope, window, as_of) → currency → the newest record."""
-    found = defaultdict(dict)
+    """Scope → (window, as_of) → currency → the newest record."""
+    found = defaultdict(lambda: defaultdict(dict))
     for (topic, _), log in simulation.broker.logs.items():
         if topic == FACTORS_LIVE:
             for value in log.newest().values():
@@ -195,7 +196,7 @@ def _published(simulation):
                     record = decode_record(value)
                 except ValueError as error:
                     raise ValueError(f"{value.decode()}: {error}") from None
-                found[record.scope, record.window_days, record.as_of][record.currency] = record
+                found[record.scope][record.window_days, record.as_of][record.currency] = record
     return found
 
 

@@ -5,6 +5,7 @@ A figure counts as published from the first date on that its scope was ever give
 
 import datetime as dt
 from collections import defaultdict
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from schemas.store import restated_key
 from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS
 from stream import restatements
 from tests.simulation.broker import COMMITTED
+
+_COUNTS = attrgetter(*FIGURES[:6])
 
 
 class Shown(NamedTuple):
@@ -118,7 +121,7 @@ def expected_of(scopes, live, days, horizon_days):
         counts = was.counts
         for currency, record in records.items():
             if record is not None:
-                counts = tuple(getattr(record, figure) for figure in FIGURES[:6])
+                counts = _COUNTS(record)
                 money[currency] = record.gmv_minor, record.gmv_existing_minor
         scope.shown[window, as_of] = now = Shown(counts, money)
         if any(records.values()):

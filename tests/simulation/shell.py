@@ -352,7 +352,6 @@ class Process:
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # told as a problem
-            self.simulation.wrong(f"{self.name} raised {error!r}", error)
             self.died(ExitCode.SOFTWARE, "an unexpected error", error)
 
     def _failed(self, context):
@@ -361,8 +360,11 @@ class Process:
             self.simulation.wrong(f"{self.name}: {context.get('message')}: {error!r}", error)
 
     def died(self, code, reason, error):
+        """The product has ended the process. Faults are no reason to do so for an error of its own."""
         if self.is_alive:
             self.simulation.tell(self.name, f"exits with {code.name}: {reason}")
+            if code is ExitCode.SOFTWARE:
+                self.simulation.wrong(f"{self.name} ends: {reason}: {error!r}", error)
             self.loop.kill()
             self.simulation.ended(self, code, reason, error)
 
@@ -532,8 +534,7 @@ class Process:
             else:
                 self.world.take_in(chunk)
         except Exception as error:  # noqa: BLE001  # told as a problem
-            self.simulation.wrong(f"{self.name}: an agent raised {error!r} on {chunk}", error)
-            self.died(ExitCode.SOFTWARE, "an agent raised", error)
+            self.died(ExitCode.SOFTWARE, f"an agent raised on {chunk}", error)
             return
         self.simulation.tell(self.name, f"has taken in {chunk}")
         self.simulation.at_boundary(self, "folded")
