@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from processors.intraday.counts import (
     EXISTING_WORDS,
     FLOOR,
+    ITEM,
     LONGEST,
     MARKET,
     MONEY_EXISTING_WORDS,
@@ -72,18 +73,19 @@ def classes(
         high = max(high, dates.day[zone, last])
     whole = (np.int64(2) << (last - first)) - 1
     bits = np.int64(0)
+    own_shop = (place >> SHOP_SHIFT) & SHOP_MASK
     for i in range(n - 1, -1, -1):
         at = start + 11 * i
         cell = words[at + L_PLACE]
         day = cell >> DAY_SHIFT
         if day < low - LOOKBACK_DAYS:
             break
-        if day >= high or words[at + L_NET_QUANTITY] <= 0:
+        shop = (cell >> CELL_SHOP_SHIFT) & CELL_SHOP_MASK
+        # Most lines are of other shops. What it takes to tell the rest lies far away in memory.
+        if day >= high or (kind != MARKET and shop != own_shop) or words[at + L_NET_QUANTITY] <= 0:
             continue
-        other = place_of(
-            0, (cell >> CELL_SHOP_SHIFT) & CELL_SHOP_MASK, (cell >> CELL_CHANNEL_SHIFT) & CELL_CHANNEL_MASK
-        )
-        item = np.int64(names.item[words[at + L_PRODUCT] & PRODUCT_MASK])
+        other = place_of(0, shop, (cell >> CELL_CHANNEL_SHIFT) & CELL_CHANNEL_MASK)
+        item = np.int64(names.item[words[at + L_PRODUCT] & PRODUCT_MASK]) if kind == ITEM else np.int64(0)
         if not is_in_scope(names, kind, place, value, other, item):
             continue
         for k in range(last - first + 1):
