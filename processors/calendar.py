@@ -107,6 +107,14 @@ class Zones:
         self._arrays = None
         return self._numbers.setdefault(zone, len(self._numbers))
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def names(self) -> list[str]:
+        """The zones by their numbers."""
+        return list(self._numbers)
+
     @property
     def arrays(self) -> ZoneArrays:
         """All zones numbered so far."""

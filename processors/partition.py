@@ -235,6 +235,8 @@ class Partition:
         self._zone_of = zone_of or (lambda _shop: None)
         self._zone_names: dict[int, str] = {}
         self._shop_zone = np.zeros(64, np.int32)
+        """[shops] number of a shop's zone; shop 0 stands for what spans shops."""
+        self._shop_zone[0] = self.zones.number(config.default_zone)
         self._shops_zoned = 0
         self._ledger = new_ledger(config.max_users + 2, 1 << 33, 1 << 33)
         self._scratch = Scratch(
@@ -271,6 +273,7 @@ class Partition:
         if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
             self.advance(latest)
         self._room_for_lines(int((decoded.spans[:, ORDER_ID, 1] > 0).sum()))
+        self.intraday.expect(decoded, names, self._ledger.arena)
         marks, first = self._marks(), 0
         while first < len(decoded):
             piece = slice(first, first + self._room_for_rows(len(decoded) - first))
@@ -291,7 +294,7 @@ class Partition:
             self._fold_piece(batch, marks)
             first = piece.stop
         self.first_day, self.last_day = int(marks[2]), int(marks[3])
-        self.intraday.fold(decoded, names, self._ledger.arena)
+        self.intraday.fold(decoded, names, self._ledger.arena, self.zones, self._shop_zone)
 
     def _fold_piece(self, batch: Batch, marks: NDArray[np.int64]) -> None:
         done = 0
@@ -425,7 +428,7 @@ class Partition:
         # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
         self._recount(users)
         self._trim_next = 1
-        self.intraday.rebuild(self._ledger.arena)
+        self.intraday.rebuild(self._ledger.arena, self.zones, self._shop_zone)
 
     # ------------------------------------------------------------------ reading
 

@@ -38,6 +38,12 @@ class TrailingRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
     carts: Annotated[int, Meta(ge=0, description="Items put into carts: one a user, item and minute.")]
     gmv_minor: GmvMinor
     m: Ratio | None = None
+    s_existing: Annotated[
+        int, Meta(ge=0, description="Those of s who had bought in the 365 dates before the date of this minute.")
+    ]
+    b_existing: Annotated[int, Meta(ge=0, description="Those of b who had.")]
+    gmv_existing_minor: GmvMinor
+    m_existing: Ratio | None = None
 
     def encode(self) -> bytes:
         """Compact JSON in UTF-8."""

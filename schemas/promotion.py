@@ -128,7 +128,10 @@ def _check_phase(record: PromotionRecord, phase: Phase, where: str) -> None:
     if (phase.s is not None or phase.b is not None) and end - first not in DISTINCT_MINUTES:
         name = "s" if phase.s is not None else "b"
         raise ControlError(
-            Code.BAD_NUMBER, f"{where}.{name}", "distinct users are counted of phases of 5 minutes, an hour or a day"
+            Code.BAD_NUMBER,
+            f"{where}.{name}",
+            "distinct users are counted of phases that last 5 minutes, an hour or 24 hours, "
+            f"this one lasts {end - first:,} minutes: leave the target out, or give it to a phase of that length",
         )
 
 

@@ -6,7 +6,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from processors.intraday.counts import HOUR, LONGEST, WINDOWS
-from processors.intraday.pages import B_COLUMN, CARTS_COLUMN, S_COLUMN, Minutes, read_minutes
+from processors.intraday.pages import (
+    B_COLUMN,
+    B_EXISTING_COLUMN,
+    CARTS_COLUMN,
+    S_COLUMN,
+    S_EXISTING_COLUMN,
+    Minutes,
+    read_minutes,
+)
 from schemas.intraday import MinuteRecord, TrailingRecord
 
 TRAILING: Final = WINDOWS[1:]
@@ -48,6 +56,7 @@ def trailing(scope: str, pages: Mapping[int, bytes], minute: int) -> list[Traili
 def _trailing(scope: str, minutes: Minutes, minute: int, window: int) -> TrailingRecord:
     last, w = minutes.counts[-1], WINDOWS.index(window)
     s, b = int(last[S_COLUMN + w]), int(last[B_COLUMN + w])
+    s_existing, b_existing = int(last[S_EXISTING_COLUMN + w - 1]), int(last[B_EXISTING_COLUMN + w - 1])
     return TrailingRecord(
         scope=scope,
         at=instant_of(minute),
@@ -57,6 +66,10 @@ def _trailing(scope: str, minutes: Minutes, minute: int, window: int) -> Trailin
         carts=int(minutes.counts[-window:, CARTS_COLUMN].sum()),
         gmv_minor={currency: int(gmv[-window:].sum()) for currency, gmv in sorted(minutes.gmv.items())},
         m=b / s if s else None,
+        s_existing=s_existing,
+        b_existing=b_existing,
+        gmv_existing_minor={currency: int(gmv[-1, w - 1]) for currency, gmv in sorted(minutes.gmv_existing.items())},
+        m_existing=b_existing / s_existing if s_existing else None,
     )
 
 

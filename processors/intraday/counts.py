@@ -9,6 +9,9 @@ and a minute's **line** holds how many runs begin with it and how many end with 
 late or not, touches its own line and those of its two neighbours. Lines before the floor are summed into the row's
 base and forgotten: from `floor + 1440` on nothing depends on them any more. Buyers are counted alike, from the minutes
 of their counted purchase lines; cart adds and money belong to their minute alone.
+
+Of existing users there are lines of their own (`processors.intraday.existing`): what they count for begins and ends at
+midnights too. Money is there for its windows, like a user who is active in one minute.
 """
 
 from typing import Final, NamedTuple
@@ -31,6 +34,10 @@ N_RUNS: Final = len(WINDOWS) - 1
 # adds. A money row's line is the minute and its GMV.
 MINUTE, S, B, CARTS = 0, 1, 8, 15
 LINE_WORDS, MONEY_WORDS = 16, 2
+# Words of a line of existing users: the minute, then S and B (runs begun, runs ended, of each longer window). A money
+# row's has one such field.
+S_EXISTING, B_EXISTING, GMV_EXISTING = 1, 1 + 2 * N_RUNS, 1
+EXISTING_WORDS, MONEY_EXISTING_WORDS = 1 + 4 * N_RUNS, 1 + 2 * N_RUNS
 
 SHOP, CHANNEL, ITEM, MARKET = range(4)
 """Kinds of scopes; a channel is its first level."""
@@ -42,7 +49,7 @@ FLOOR, ROWS, DIRTY, REFUSED, LATE, TOUCHED = range(6)
 for the bound, events that were too late, entries of the list of touched days."""
 NEVER_BEFORE, NEVER_AFTER = -(1 << 40), 1 << 40
 HOUR: Final = 60
-_W: Final = np.array(WINDOWS[1:], np.int64)
+RUN_MINUTES: Final = np.array(WINDOWS[1:], np.int64)
 
 
 class Counts(NamedTuple):
@@ -56,6 +63,8 @@ class Counts(NamedTuple):
     """[rows] the next money row of the same scope, 0 at the end."""
     base: NDArray[np.int64]
     """[rows, 2 * N_RUNS] runs of users, then of buyers, that go on over the floor."""
+    existing_base: NDArray[np.int64]
+    """[rows, 2 * N_RUNS] the same of existing ones; of a money row their money, in the first N_RUNS."""
     dirty_from: NDArray[np.int64]
     """[rows] first hour whose page has changed."""
     dirty_to: NDArray[np.int64]
@@ -63,6 +72,8 @@ class Counts(NamedTuple):
     dirty: NDArray[np.int32]
     """Rows with changed pages, each once."""
     lines: Lists
+    existing: Lists
+    """Lines of existing users, of a row where there are any."""
     control: NDArray[np.int64]
 
 
@@ -75,9 +86,11 @@ def new_counts(max_rows: int) -> Counts:
         reserve((max_rows + 1,), np.int64),
         reserve((max_rows + 1,), np.int32),
         reserve((max_rows + 1, 2 * N_RUNS), np.int64),
+        reserve((max_rows + 1, 2 * N_RUNS), np.int64),
         reserve((max_rows + 1,), np.int64),
         reserve((max_rows + 1,), np.int64),
         reserve((max_rows + 1,), np.int32),
+        new_lists(max_rows + 1, 1 << 33),
         new_lists(max_rows + 1, 1 << 33),
         control,
     )
@@ -148,19 +161,29 @@ def note_dirty(c: Counts, row: int, first: int, last: int) -> None:
 
 
 @inlined
-def _move_runs(c: Counts, row: int, minute: int, field: int, begin: int, end: int, v: int) -> None:
+def move_runs(
+    lists: Lists, floor: int, base: NDArray[np.int64], row: int, stride: int, field: int, column: int,
+    minute: int, begin: int, end: int, v: int,
+) -> None:  # fmt: skip
     """Runs that begin and that end with a minute += v, of the windows in two masks; before the floor there is only the
-    base.
+    base. field: word of a line at which the runs begun stand, before those ended; column: of the base.
     """
-    if minute < c.control[FLOOR]:
-        column = np.int64(N_RUNS if field == B else 0)
+    if minute < floor:
         for w in range(N_RUNS):
-            c.base[row, column + w] += v * ((begin >> w & 1) - (end >> w & 1))
+            base[row, column + w] += v * ((begin >> w & 1) - (end >> w & 1))
     else:
-        at = line_of(c.lines, row, np.int64(LINE_WORDS), minute) + field + 1
+        at = line_of(lists, row, stride, minute) + field
         for w in range(N_RUNS):
-            c.lines.words[at + w] += v * (begin >> w & 1)
-            c.lines.words[at + N_RUNS + w] += v * (end >> w & 1)
+            lists.words[at + w] += v * (begin >> w & 1)
+            lists.words[at + N_RUNS + w] += v * (end >> w & 1)
+
+
+@inlined
+def _move(c: Counts, row: int, minute: int, field: int, begin: int, end: int, v: int) -> None:
+    """`move_runs` of all users or buyers of a row."""
+    column = np.int64(N_RUNS if field == B else 0)
+    stride = np.int64(LINE_WORDS)
+    move_runs(c.lines, c.control[FLOOR], c.base, row, stride, field + 1, column, minute, begin, end, v)
 
 
 @inlined
@@ -176,13 +199,13 @@ def count_minute(c: Counts, row: int, field: int, minute: int, before: int, afte
     ended_before = np.int64(0)
     began_after = np.int64(0)
     for w in range(N_RUNS):
-        if after - before < _W[w]:
+        if after - before < RUN_MINUTES[w]:
             continue  # in the middle of a run
-        if minute - before < _W[w]:
+        if minute - before < RUN_MINUTES[w]:
             ended_before |= np.int64(1) << w
         else:
             begins |= np.int64(1) << w
-        if after - minute < _W[w]:
+        if after - minute < RUN_MINUTES[w]:
             began_after |= np.int64(1) << w
         else:
             ends |= np.int64(1) << w
@@ -190,11 +213,11 @@ def count_minute(c: Counts, row: int, field: int, minute: int, before: int, afte
         at = line_of(c.lines, row, np.int64(LINE_WORDS), minute)
         c.lines.words[at + field] += v
     if begins | ends:
-        _move_runs(c, row, minute, field, begins, ends, v)
+        _move(c, row, minute, field, begins, ends, v)
     if ended_before:
-        _move_runs(c, row, before, field, np.int64(0), ended_before, -v)
+        _move(c, row, before, field, np.int64(0), ended_before, -v)
     if began_after:
-        _move_runs(c, row, after, field, began_after, np.int64(0), -v)
+        _move(c, row, after, field, began_after, np.int64(0), -v)
     note_dirty(c, row, minute, minute + LONGEST - 1)
 
 
@@ -208,15 +231,16 @@ def count_cart(c: Counts, row: int, minute: int) -> None:
 
 
 @kernel
-def count_money(c: Counts, row: int, currency: int, minute: int, v: int) -> None:
-    """GMV of a minute += v, minor units of the currency."""
+def count_money(c: Counts, row: int, currency: int, minute: int, v: int) -> int:
+    """GMV of a minute += v, minor units of the currency. Returns the money row, 0 where there is none."""
     if row == 0 or v == 0 or minute < c.control[FLOOR]:
-        return
+        return np.int64(0)
     money = money_row_of(c, row, currency)
     if money != 0:
         at = line_of(c.lines, money, np.int64(MONEY_WORDS), minute)
         c.lines.words[at + 1] += v
         note_dirty(c, row, minute, minute)
+    return money
 
 
 @kernel
@@ -226,20 +250,31 @@ def is_money(c: Counts, row: int) -> bool:
 
 
 @kernel
+def _sum_runs(lists: Lists, row: int, stride: int, n: int, field: int, base: NDArray[np.int64], column: int) -> None:
+    """Sum the runs of a row's first n lines into its base; field and column as in `move_runs`."""
+    for i in range(n):
+        at = lists.of[row, AT] + i * stride + field
+        for w in range(N_RUNS):
+            base[row, column + w] += lists.words[at + w] - lists.words[at + N_RUNS + w]
+
+
+@kernel
 def raise_floor(c: Counts, floor: int) -> None:
     """Sum the lines before a minute into the bases and forget them."""
-    words = c.lines.words
     for row in range(1, c.control[ROWS]):
-        if is_money(c, row):
-            cut_out(c.lines, row, np.int64(MONEY_WORDS), 0, first_from(c.lines, row, np.int64(MONEY_WORDS), floor))
-            continue
-        n = first_from(c.lines, row, np.int64(LINE_WORDS), floor)
-        for i in range(n):
-            at = c.lines.of[row, AT] + i * LINE_WORDS
-            for w in range(N_RUNS):
-                c.base[row, w] += words[at + S + 1 + w] - words[at + S + 1 + N_RUNS + w]
-                c.base[row, N_RUNS + w] += words[at + B + 1 + w] - words[at + B + 1 + N_RUNS + w]
-        cut_out(c.lines, row, np.int64(LINE_WORDS), 0, n)
+        money = is_money(c, row)
+        stride = np.int64(MONEY_WORDS if money else LINE_WORDS)
+        n = first_from(c.lines, row, stride, floor)
+        if not money:
+            _sum_runs(c.lines, row, stride, n, S + 1, c.base, 0)
+            _sum_runs(c.lines, row, stride, n, B + 1, c.base, N_RUNS)
+        cut_out(c.lines, row, stride, 0, n)
+        stride = np.int64(MONEY_EXISTING_WORDS if money else EXISTING_WORDS)
+        n = first_from(c.existing, row, stride, floor)
+        _sum_runs(c.existing, row, stride, n, S_EXISTING, c.existing_base, 0)
+        if not money:
+            _sum_runs(c.existing, row, stride, n, B_EXISTING, c.existing_base, N_RUNS)
+        cut_out(c.existing, row, stride, 0, n)
     c.control[FLOOR] = floor
 
 
@@ -259,39 +294,57 @@ def reach_hour(c: Counts, hour: int) -> None:
 
 
 @kernel
-def read_hour(c: Counts, row: int, hour: int, out: NDArray[np.int64]) -> None:
-    """Fill out [60, 9], zeros before, with a row's page of an hour (`processors.intraday.pages` says what is in it)."""
-    words = c.lines.words
+def _read_runs(
+    lists: Lists, row: int, stride: int, field: int, base: NDArray[np.int64], base_column: int, hour: int,
+    out: NDArray[np.int64], column: int,
+) -> None:  # fmt: skip
+    """Add to out[60, column …] the trailing figures of an hour, as differences; field and base_column as in
+    `move_runs`.
+    """
+    words = lists.words
     first = hour * HOUR
-    for field in (S, B):
-        column = 0 if field == S else N_RUNS + 1
-        for w in range(N_RUNS):
-            out[0, column + 1 + w] += c.base[row, (N_RUNS if field == B else 0) + w]
-        for i in range(c.lines.of[row, COUNT]):
-            at = c.lines.of[row, AT] + i * LINE_WORDS
-            t = words[at] - first
-            if t >= HOUR:
-                break
-            if t >= 0:
-                out[t, column] = words[at + field]
-            for w in range(N_RUNS):
-                out[max(t, 0), column + 1 + w] += words[at + field + 1 + w]
-                end = t + _W[w]
-                if end < HOUR:
-                    out[max(end, 0), column + 1 + w] -= words[at + field + 1 + N_RUNS + w]
-    for i in range(first_from(c.lines, row, np.int64(LINE_WORDS), first), c.lines.of[row, COUNT]):
-        at = c.lines.of[row, AT] + i * LINE_WORDS
-        if words[at] >= first + HOUR:
+    for w in range(N_RUNS):
+        out[0, column + w] += base[row, base_column + w]
+    for i in range(lists.of[row, COUNT]):
+        at = lists.of[row, AT] + i * stride
+        t = words[at] - first
+        if t >= HOUR:
             break
-        out[words[at] - first, 2 * N_RUNS + 2] = words[at + CARTS]
+        for w in range(N_RUNS):
+            out[max(t, 0), column + w] += words[at + field + w]
+            end = t + RUN_MINUTES[w]
+            if end < HOUR:
+                out[max(end, 0), column + w] -= words[at + field + N_RUNS + w]
+
+
+@kernel
+def read_hour(c: Counts, row: int, hour: int, out: NDArray[np.int64]) -> None:
+    """Fill out [60, 15], zeros before, with a row's page of an hour, as `processors.intraday.pages` says."""
+    words = c.lines.words
+    stride, existing_stride = np.int64(LINE_WORDS), np.int64(EXISTING_WORDS)
+    _read_runs(c.lines, row, stride, S + 1, c.base, 0, hour, out, 1)
+    _read_runs(c.lines, row, stride, B + 1, c.base, N_RUNS, hour, out, N_RUNS + 2)
+    _read_runs(c.existing, row, existing_stride, S_EXISTING, c.existing_base, 0, hour, out, 2 * N_RUNS + 3)
+    _read_runs(c.existing, row, existing_stride, B_EXISTING, c.existing_base, N_RUNS, hour, out, 3 * N_RUNS + 3)
+    first = hour * HOUR
+    for i in range(first_from(c.lines, row, stride, first), c.lines.of[row, COUNT]):
+        at = c.lines.of[row, AT] + i * LINE_WORDS
+        t = words[at] - first
+        if t >= HOUR:
+            break
+        out[t, 0] = words[at + S]
+        out[t, N_RUNS + 1] = words[at + B]
+        out[t, 2 * N_RUNS + 2] = words[at + CARTS]
 
 
 @kernel
 def read_money(c: Counts, money: int, hour: int, out: NDArray[np.int64]) -> None:
-    """Fill out [60], zeros before, with the GMV of an hour's minutes."""
+    """Fill out [60, 4], zeros before, with the GMV of an hour's minutes, and the trailing one of existing buyers."""
     first = hour * HOUR
     for i in range(first_from(c.lines, money, np.int64(MONEY_WORDS), first), c.lines.of[money, COUNT]):
         at = c.lines.of[money, AT] + i * MONEY_WORDS
         if c.lines.words[at] >= first + HOUR:
             break
-        out[c.lines.words[at] - first] = c.lines.words[at + 1]
+        out[c.lines.words[at] - first, 0] = c.lines.words[at + 1]
+    stride = np.int64(MONEY_EXISTING_WORDS)
+    _read_runs(c.existing, money, stride, GMV_EXISTING, c.existing_base, 0, hour, out, 1)

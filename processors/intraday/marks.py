@@ -160,15 +160,17 @@ def is_new_in_cart(marks: Lists, names: Names, user: int, position: int, kind: i
 
 @kernel
 def near_purchases(
-    purchases: Lists, names: Names, user: int, place: int, kind: int, value: int
+    purchases: Lists, names: Names, user: int, n: int, place: int, kind: int, value: int
 ) -> tuple[bool, int, int]:
-    """The same as `near_marks` for a purchase that is not in the list; the list is in no order of minutes."""
+    """The same as `near_marks` for a purchase that is not among the first n of the list; they are in no order of
+    minutes.
+    """
     words = purchases.words
     start = purchases.of[user, AT]
     minute = place >> MINUTE_SHIFT
     before = np.int64(NEVER_BEFORE)
     after = np.int64(NEVER_AFTER)
-    for i in range(purchases.of[user, COUNT]):
+    for i in range(n):
         at = start + i * PURCHASE_WORDS
         other = words[at + P_PLACE]
         if is_in_scope(names, kind, place, value, other, words[at + P_ITEM] & VALUE_MASK):

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.calendar import Zones
 from processors.decode import Decoded
 from processors.facets import Dictionaries, Interned
 from processors.intraday.counts import (
@@ -34,11 +35,13 @@ from processors.intraday.counts import (
     raise_floor,
     reach_hour,
 )
+from processors.intraday.dates import Dates, dates_of
 from processors.intraday.fold import Facts, fold_minutes, recount
 from processors.intraday.lists import new_lists
 from processors.intraday.marks import Names
 from processors.intraday.pages import MAX_HOUR_BYTES, N_COLUMNS, encode_hours
 from processors.intraday.records import count_marks, encode_marks, forget_old, load_marks
+from processors.intraday.restating import Noted, note_lines, restate
 from processors.ledger import SHOP_MASK, Arena
 from processors.pages import page_key
 from processors.pool import reserve
@@ -100,6 +103,10 @@ class Intraday:
             reserve((1 << 30,), np.int64),
             reserve((1 << 26,), np.int64),
         )
+        self._noted = Noted(reserve((1 << 24, 3), np.int64), reserve((1 << 30,), np.int64), np.zeros(2, np.int64))
+        self._dates: Dates | None = None
+        self._dates_are_of = (-1, -1)
+        """The floor, and the number of zones."""
         self._unswept = 0
         """Users from this one on may still have marks from before the floor; 0: none has."""
         self._room: Records | None = None
@@ -113,15 +120,27 @@ class Intraday:
 
     # ------------------------------------------------------------------ folding
 
-    def fold(self, decoded: Decoded, names: Interned, arena: Arena) -> None:
-        """Join a batch that the ledger (`arena`) has taken in."""
+    def expect(self, decoded: Decoded, names: Interned, arena: Arena) -> None:
+        """The ledger (`arena`) is about to take in a batch."""
+        if self.config.mask:
+            floor = int(self._counts.control[FLOOR])
+            note_lines(self._noted, self._facts, arena, names.user, decoded.action, floor)
+
+    def fold(self, decoded: Decoded, names: Interned, arena: Arena, zones: Zones, shop_zone: NDArray[np.int32]) -> None:
+        """Join a batch that was expected and that the ledger has taken in.
+
+        shop_zone: [shops] number of a shop's zone; that of shop 0 is the market's.
+        """
         if not self.config.mask or not len(decoded):
             return
         self.advance(int(decoded.event_ms.max()) // 60_000)
+        own, dates = self._names, self._dates_in(zones, shop_zone)
+        restate(self._counts, self._facts, self._noted, own, dates, arena, self.config.mask)
         fold_minutes(
             self._counts,
             self._facts,
-            self._names,
+            own,
+            dates,
             arena,
             names.user,
             names.shop,
@@ -176,7 +195,7 @@ class Intraday:
         at, verdict = load_marks(self._facts.marks, self._dictionaries.users.table, keys, key_end, words, value_end)
         return int(at), int(verdict)
 
-    def rebuild(self, arena: Arena) -> None:
+    def rebuild(self, arena: Arena, zones: Zones, shop_zone: NDArray[np.int32]) -> None:
         """Counts, and what else follows from marks and ledgers; pages that were not published yet will be."""
         users = len(self._dictionaries.users)
         self._counts = new_counts(self.config.max_rows)
@@ -185,7 +204,8 @@ class Intraday:
         self._row_names = [b""]
         if not self.config.mask:
             return
-        recount(self._counts, self._facts, self._names, arena, users, self.config.mask)
+        dates = self._dates_in(zones, shop_zone)
+        recount(self._counts, self._facts, self._names, dates, arena, users, self.config.mask)
         self._forget_dirty()
         for hour in range(max(self.state.pending_hour, self._first_hour), self.state.through_hour + 1):
             reach_hour(self._counts, hour)
@@ -226,10 +246,9 @@ class Intraday:
     def sizes(self) -> IntradaySizes:
         """Marks, rows, and the bytes in use by both and the minutes' lines."""
         users = len(self._dictionaries.users)
-        used = self._facts.marks.heads[0] + self._facts.purchases.heads[0] + self._counts.lines.heads[0]
-        return IntradaySizes(
-            int(count_marks(self._facts.marks, users)), int(self._counts.control[ROWS]) - 1, 8 * int(used)
-        )
+        pools = (self._facts.marks, self._facts.purchases, self._counts.lines, self._counts.existing)
+        used = sum(int(lists.heads[0]) for lists in pools)
+        return IntradaySizes(int(count_marks(self._facts.marks, users)), int(self._counts.control[ROWS]) - 1, 8 * used)
 
     def take_left_out(self) -> dict[str, int]:
         """Why events were not counted by the minute, with how many, since the last call."""
@@ -248,6 +267,16 @@ class Intraday:
     def _names(self) -> Names:
         facets = self._dictionaries.facets
         return Names(facets.item, facets.parent, np.array([self.config.max_items], np.int64))
+
+    def _dates_in(self, zones: Zones, shop_zone: NDArray[np.int32]) -> Dates:
+        """The dates of the minutes that are kept and of the day after them."""
+        floor = int(self._counts.control[FLOOR])
+        if self._dates is None or self._dates_are_of != (floor, len(zones)):
+            last = floor + self.config.hours * HOUR + 3 * LONGEST
+            self._dates = dates_of(zones.names, shop_zone, floor, last)
+            self._dates_are_of = (floor, len(zones))
+        self._dates = self._dates._replace(zone_of=shop_zone)
+        return self._dates
 
     def _forget_dirty(self) -> None:
         counts = self._counts

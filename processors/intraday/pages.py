@@ -1,11 +1,13 @@
 """An hour of a scope on the wire (docs/concepts/intraday.md).
 
-A page has the form of `processors.pages`: positions of the lane of counts run over [60 minutes][9 columns]
+A page has the form of `processors.pages`, with the number of columns for that of windows: positions of the lane of
+counts run over [60 minutes][15 columns]
 
-    s, s_5, s_60, s_1440, b, b_5, b_60, b_1440, carts
+    s, s_5, s_60, s_1440, b, b_5, b_60, b_1440, carts, s_existing_5, … _60, … _1440, b_existing_5, … _60, … _1440
 
 where s, b and carts are those of the minute, and the others, the distinct users of the trailing minutes, stand as
-differences from one minute to the next; the first minute's from zero. A currency's lane has the GMV of each minute.
+differences from one minute to the next; the first minute's from zero. A currency's lane has [60 minutes][4 columns]:
+the GMV of each minute, and that of existing buyers in the trailing 5, 60 and 1440 as differences.
 So pages add up, and an hour needs no other one to be read. Its number is that of the hour since 1970, UTC.
 
 What a page says of minutes that have not come is what they will show if nothing more happens.
@@ -18,16 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.checksum import crc32
-from processors.intraday.counts import HOUR, VALUE_MASK, WINDOWS, Counts, read_hour, read_money
+from processors.intraday.counts import HOUR, N_RUNS, VALUE_MASK, WINDOWS, Counts, read_hour, read_money
 from processors.kernels import kernel
 from processors.names import Table
 from processors.pages import VERSION, add_lane, decode_page, encode_lanes, put_lane
 
-N_COLUMNS = 2 * len(WINDOWS) + 1
 S_COLUMN, B_COLUMN, CARTS_COLUMN = 0, len(WINDOWS), 2 * len(WINDOWS)
+S_EXISTING_COLUMN = CARTS_COLUMN + 1
+B_EXISTING_COLUMN = S_EXISTING_COLUMN + N_RUNS
+N_COLUMNS = B_EXISTING_COLUMN + N_RUNS
+N_MONEY_COLUMNS = 1 + N_RUNS
 
+_RUNS = tuple(
+    slice(column, column + N_RUNS) for column in (S_COLUMN + 1, B_COLUMN + 1, S_EXISTING_COLUMN, B_EXISTING_COLUMN)
+)
+_MONEY_RUNS = (slice(1, N_MONEY_COLUMNS),)
+"""Columns that stand as differences."""
 
-MAX_HOUR_BYTES = 1 << 15
+MAX_HOUR_BYTES = 1 << 19
 """More than a page of counts and a hundred currencies can take."""
 _HEAD = 6
 _LANES_MAX = 200
@@ -47,14 +57,14 @@ def encode_hours(
 ) -> None:
     """Encode the page of hours[i] of counts row rows[i] into out[end[i] : end[i + 1]]; an empty one takes no bytes.
 
-    `order` lists the currencies' numbers in the order of their names; lane: [60, 9] room.
+    `order` lists the currencies' numbers in the order of their names; lane: [60, 15] room.
     """
     top = np.int64(0)
     flat = lane.reshape(HOUR * N_COLUMNS)
     for i in range(len(rows)):
         begin = top
         out[top] = VERSION
-        out[top + 1] = len(WINDOWS)
+        out[top + 1] = N_COLUMNS
         for k in range(4):
             out[top + 2 + k] = 0
         top += _HEAD
@@ -67,10 +77,10 @@ def encode_hours(
                 while money != 0 and c.key[money] & VALUE_MASK != currency:
                     money = np.int64(c.next_money[money])
                 if money != 0:
-                    flat[:HOUR] = 0
-                    read_money(c, money, hours[i], flat)
+                    flat[: HOUR * N_MONEY_COLUMNS] = 0
+                    read_money(c, money, hours[i], flat[: HOUR * N_MONEY_COLUMNS].reshape(HOUR, N_MONEY_COLUMNS))
                     name = currencies.text[currencies.start[currency] : currencies.start[currency + 1]]
-                    top = put_lane(out, top, flat, 0, HOUR, name)
+                    top = put_lane(out, top, flat, 0, HOUR * N_MONEY_COLUMNS, name)
         if top == begin + _HEAD:
             top = begin
         else:
@@ -128,20 +138,22 @@ class Minutes(NamedTuple):
     first: int
     """Minute since 1970, UTC."""
     counts: NDArray[np.int64]
-    """[minutes, 9] values."""
+    """[minutes, 15] values."""
     gmv: dict[str, NDArray[np.int64]]
     """Currency → [minutes] minor units of each minute."""
+    gmv_existing: dict[str, NDArray[np.int64]]
+    """Currency → [minutes, 3] minor units of existing buyers in the trailing minutes: 5, 60 and 1440."""
 
 
 def encode_hour(lanes: Mapping[str, NDArray[np.int64]]) -> bytes | None:
     """The page of an hour's lanes ("" = counts, as differences); None where nothing is in them."""
     kept = {name: lane for name, lane in lanes.items() if lane.any()}
-    return encode_lanes(kept, len(WINDOWS)) if kept else None
+    return encode_lanes(kept, N_COLUMNS) if kept else None
 
 
 def check_hour(value: bytes) -> None:
     """Raise PageError for a page that this version cannot read."""
-    decode_page(value, len(WINDOWS))
+    decode_page(value, N_COLUMNS)
 
 
 def are_readable(pages: Sequence[bytes | None]) -> list[bool]:
@@ -164,14 +176,14 @@ def add_hours(pages: Iterable[bytes]) -> dict[str, NDArray[np.int64]]:
     n = add_pages(text, ends, lanes[""], named)
     for name, name_end, start, stop in named[:n].tolist():
         currency = text[name:name_end].tobytes().decode()
-        add_lane(text, start, stop, 1, lanes.setdefault(currency, np.zeros(HOUR, np.int64)))
+        add_lane(text, start, stop, 1, lanes.setdefault(currency, np.zeros(HOUR * N_MONEY_COLUMNS, np.int64)))
     return lanes
 
 
 def read_minutes(pages: Mapping[int, bytes], first: int, last: int) -> Minutes:
     """The minutes first … last out of the pages of their hours; zeros where there is none. Raises PageError."""
-    counts = np.zeros((last - first + 1, N_COLUMNS), np.int64)
-    gmv: dict[str, NDArray[np.int64]] = {}
+    n = last - first + 1
+    found = Minutes(first, np.zeros((n, N_COLUMNS), np.int64), {}, {})
     for hour in range(first // HOUR, last // HOUR + 1):
         if hour not in pages:
             continue
@@ -179,12 +191,12 @@ def read_minutes(pages: Mapping[int, bytes], first: int, last: int) -> Minutes:
         of_page, of_all = slice(begin - hour * HOUR, end - hour * HOUR), slice(begin - first, end - first)
         check_hour(pages[hour])
         for name, lane in add_hours([pages[hour]]).items():
+            values = lane.reshape(HOUR, -1)
+            for runs in _MONEY_RUNS if name else _RUNS:
+                values[:, runs] = values[:, runs].cumsum(axis=0)
             if name:
-                gmv.setdefault(name, np.zeros(len(counts), np.int64))[of_all] = lane[of_page]
+                found.gmv.setdefault(name, np.zeros(n, np.int64))[of_all] = values[of_page, 0]
+                found.gmv_existing.setdefault(name, np.zeros((n, N_RUNS), np.int64))[of_all] = values[of_page, 1:]
             else:
-                values = lane.reshape(HOUR, N_COLUMNS)
-                for column in (S_COLUMN, B_COLUMN):
-                    runs = slice(column + 1, column + len(WINDOWS))
-                    values[:, runs] = values[:, runs].cumsum(axis=0)
-                counts[of_all] = values[of_page]
-    return Minutes(first, counts, gmv)
+                found.counts[of_all] = values[of_page]
+    return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -76,8 +76,8 @@ def live(
 ) -> None:
     """Print distinct users (S), buyers (B), cart adds and GMV of the last 5 minutes, hour and day, and of each minute.
 
-    By event time, late events and refunds included. Money is in minor units. Exit code 1 where nothing is counted by
-    the minute, 2 where an option is wrong.
+    By event time, late events and refunds included. Existing users had bought in the 365 dates before that day. Money
+    is in minor units. Exit code 1 where nothing is counted by the minute, 2 where an option is wrong.
     """
     scope = asked.scope_name(shop if "=" in shop or shop == "market" else f"shop={shop}")
     settings = current_settings()
@@ -95,6 +95,7 @@ def live(
         return
     console = Console()
     console.print(_trailing_table(scope, zone, found))
+    console.print(_existing_table(found))
     if crosses:
         console.print(_cross_table(crosses[:top], window))
     if found.minutes:
@@ -173,6 +174,22 @@ def _trailing_table(scope: str, zone: str, found: Live) -> Table:
     return table
 
 
+def _existing_table(found: Live) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("existing", no_wrap=True)
+    for name in ("S", "before", "B", "before", "M", "before"):
+        table.add_column(name, justify="right", no_wrap=True, style="dim" if name == "before" else "")
+    table.add_column("GMV", justify="right")
+    table.add_column("before", justify="right", style="dim")
+    for now, then in zip(found.trailing, found.against, strict=True):
+        pairs = ((now.s_existing, then.s_existing), (now.b_existing, then.b_existing))
+        counts = [f"{value:,}" for pair in pairs for value in pair]
+        shares = (_share(now.m_existing), _share(then.m_existing))
+        gmv = (_money(now.gmv_existing_minor), _money(then.gmv_existing_minor))
+        table.add_row(_NAMES[now.minutes], *counts, *shares, *gmv)
+    return table
+
+
 def _cross_table(records: Sequence[TrailingRecord], window: int) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(_NAMES[window], no_wrap=True)
@@ -203,4 +220,8 @@ def _share(value: float | None) -> str:
 
 
 def _gmv(record: MinuteRecord | TrailingRecord) -> str:
-    return ", ".join(f"{minor:,} {currency}" for currency, minor in record.gmv_minor.items()) or "-"
+    return _money(record.gmv_minor)
+
+
+def _money(gmv: Mapping[str, int]) -> str:
+    return ", ".join(f"{minor:,} {currency}" for currency, minor in gmv.items()) or "-"

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from typer.testing import CliRunner
 
-from processors.intraday.pages import N_COLUMNS, encode_hour
+from processors.intraday.pages import N_COLUMNS, N_MONEY_COLUMNS, encode_hour
 from schemas.store import CLOCK_KEY, crossed_key, minutes_key
 from stream.cli.main import app
 from tests.valkey import running
@@ -19,10 +19,14 @@ HOUR = MINUTE // 60
 
 
 def page(s=0, b=0, carts=0, gmv=(), at=0):
-    """An hour in whose minute `at` something happens; the trailing figures stay until the hour's end."""
+    """An hour in whose minute `at` something happens; the trailing figures stay until the hour's end. A half of the
+    users and of the money, and of the buyers all but one, are existing.
+    """
     counts = np.zeros((60, N_COLUMNS), np.int64)
-    counts[at] = [s, s, s, s, b, b, b, b, carts]
-    money = {currency: np.eye(1, 60, at, dtype=np.int64)[0] * minor for currency, minor in gmv}
+    counts[at] = [s, s, s, s, b, b, b, b, carts, *[s // 2] * 3, *[max(b - 1, 0)] * 3]
+    money = {currency: np.zeros((60, N_MONEY_COLUMNS), np.int64) for currency, _ in gmv}
+    for currency, minor in gmv:
+        money[currency][at] = [minor, *[minor // 2] * 3]
     return encode_hour({"": counts, **money})
 
 
@@ -71,6 +75,13 @@ def test_trailing_figures_stand_beside_those_of_the_same_minute_of_the_day_befor
         {"CNY": 9_100, "USD": 5},
     ]
     assert records[0]["m"] == 0.1
+    assert [(r["s_existing"], r["b_existing"], r["m_existing"]) for r in records[:4]] == [
+        (20, 3, 0.15),
+        (20, 3, 0.15),
+        (20, 3, 0.15),
+        (5, 0, 0),
+    ]
+    assert records[0]["gmv_existing_minor"] == {"CNY": 4_500, "USD": 2}
 
 
 @pytest.mark.usefixtures("reads_the_store")
@@ -104,6 +115,7 @@ def test_people_see_tables():
     assert "2026-11-11 00:20 against 2026-11-10 00:20 (Asia/Shanghai)" in shown
     assert "9,100 CNY, 5 USD" in shown
     assert "10.00%" in shown
+    assert "15.00%" in shown
     assert "live" in shown
 
 

@@ -72,3 +72,8 @@ def test_what_is_wrong_has_a_code_and_a_field(value, code, field):
 def test_the_key_is_the_promotion():
     with pytest.raises(ControlError, match="key_mismatch"):
         decode_promotion(encoded(), b"p12")
+
+
+def test_a_target_of_distinct_users_that_cannot_be_held_says_how_long_its_phase_is():
+    with pytest.raises(ControlError, match="24 hours, this one lasts 180 minutes: leave the target out"):
+        decode_promotion(encoded(**phase(end="2026-11-11T03:00")))

@@ -4,7 +4,7 @@ import datetime as dt
 
 import numpy as np
 
-from processors.intraday.pages import N_COLUMNS, encode_hour
+from processors.intraday.pages import N_COLUMNS, N_MONEY_COLUMNS, encode_hour
 from schemas.promotion import Phase, PromotionRecord
 from serving.promotions import hours_needed, phases
 
@@ -22,8 +22,10 @@ PLAN = PromotionRecord(
 def page(at, s, b, carts, gmv):
     """Users, buyers, cart adds and GMV of one minute of an hour; the users stay in the trailing figures."""
     counts = np.zeros((60, N_COLUMNS), np.int64)
-    counts[at] = [s, s, s, s, b, b, b, b, carts]
-    return encode_hour({"": counts, "CNY": np.eye(1, 60, at, dtype=np.int64)[0] * gmv})
+    counts[at, :9] = [s, s, s, s, b, b, b, b, carts]
+    money = np.zeros((60, N_MONEY_COLUMNS), np.int64)
+    money[at, 0] = gmv
+    return encode_hour({"": counts, "CNY": money})
 
 
 PAGES = {

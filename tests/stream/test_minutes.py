@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from processors.intraday.pages import N_COLUMNS, add_hours, encode_hour
+from processors.intraday.pages import N_COLUMNS, N_MONEY_COLUMNS, add_hours, encode_hour
 from stream.minutes import HourPartition
 from stream.transport.chunk import Chunk
 
@@ -13,7 +13,7 @@ NOW_MS = HOUR * 3_600_000 + 600_000
 def page(s, gmv=0):
     counts = np.zeros((60, N_COLUMNS), np.int64)
     counts[3] = s
-    return encode_hour({"": counts, "CNY": np.full(60, gmv)})
+    return encode_hour({"": counts, "CNY": np.full((60, N_MONEY_COLUMNS), gmv)})
 
 
 def chunk(*records):
