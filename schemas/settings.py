@@ -53,12 +53,19 @@ def _known_scopes(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_intraday(words: tuple[str, ...]) -> tuple[str, ...]:
+    if words == (BY_CLOCK,):
+        return words
     unknown = [word for word in words if word not in INTRADAY_WORDS]
     if unknown:
         raise ValueError(
-            f"{', '.join(unknown)} cannot be counted by the minute; what can is {', '.join(INTRADAY_WORDS)}"
+            f"{', '.join(unknown)} cannot be counted by the minute; what can is {', '.join(INTRADAY_WORDS)}, "
+            f"and {BY_CLOCK} alone stands for {' and '.join(_BY_WALL_CLOCK)} on the wall clock"
         )
     return words
+
+
+BY_CLOCK: Final = "by_clock"
+_BY_WALL_CLOCK: Final = ("shop", "channel")
 
 
 def _ascending(days: tuple[int, ...]) -> tuple[int, ...]:
@@ -140,7 +147,10 @@ class Settings(BaseSettings):
 
     # Minutes
     intraday_scopes: IntradayScopes = _setting(
-        "shop,channel", "", f"What is counted by the minute: {', '.join(INTRADAY_WORDS)}; empty counts nothing."
+        BY_CLOCK,
+        "",
+        f"What is counted by the minute: {', '.join(INTRADAY_WORDS)}; empty counts nothing; {BY_CLOCK}: "
+        f"{' and '.join(_BY_WALL_CLOCK)} on the wall clock, nothing in a replay.",
     )
     intraday_hours: int = _setting(
         48, "hours", "So far back late events and refunds restate their minute.", ge=24, le=240
@@ -213,6 +223,15 @@ class Settings(BaseSettings):
         "info", "", "Least important lines that are logged."
     )
     log_format: Literal["json", "console"] = _setting("json", "", "json for machines, console for people.")
+
+    @property
+    def minute_scopes(self) -> frozenset[str]:
+        """What is counted by the minute. A replay plays days in seconds, where nobody watches minutes: unless they are
+        asked for, they are not worth a record an hour and scope.
+        """
+        if self.intraday_scopes != (BY_CLOCK,):
+            return frozenset(self.intraday_scopes)
+        return frozenset(_BY_WALL_CLOCK) if self.clock == "wall" else frozenset()
 
     @model_validator(mode="after")
     def _kept_long_enough(self) -> Self:

@@ -575,7 +575,7 @@ def core_config(settings: Settings) -> CoreConfig:
         max_products=settings.max_products,
         max_rows=settings.max_rows,
         intraday=IntradayConfig(
-            scopes=frozenset(settings.intraday_scopes),
+            scopes=settings.minute_scopes,
             hours=settings.intraday_hours,
             max_items=settings.intraday_max_items,
             max_rows=settings.intraday_max_rows,

@@ -113,7 +113,7 @@ def demo(
         part = Part(Replay("demo", speed=factor).batches(Source(InputFiles(replay), format_name, shop_id)), factor)
     is_plain = plain or not Console().is_terminal
     quiet_clients()
-    own = {"default_timezone": ZONE} if real else {}
+    own = {"default_timezone": ZONE} if real else {"intraday_scopes": "shop,channel"}
     with _started(fresh=fresh, workers=workers, own=own) as (stack, settings, addresses):
         if window not in settings.windows:
             raise typer.BadParameter(f"{window} is none of SMART_WINDOWS {settings.windows}", param_hint="--window")
@@ -153,7 +153,11 @@ def _started(*, fresh: bool, workers: int, own: Mapping[str, str]) -> Iterator[t
 
     with _compiled(say) as wait_until_compiled, LocalStack(fresh=fresh, on_step=say) as stack:
         settings = load(brokers=stack.bootstrap_servers, redis_url=stack.redis_url, clock="event", **own)
-        shared = {"clock": settings.clock, "default_timezone": settings.default_timezone}
+        shared = {
+            "clock": settings.clock,
+            "default_timezone": settings.default_timezone,
+            "intraday_scopes": ",".join(settings.intraday_scopes),
+        }
         _check_zone(stack, settings)
         stack.tell_settings(shared)
         say("creating the topics")

@@ -49,6 +49,7 @@ def settings_of(shape):
             max_products=256,
             max_rows=4_096,
             scopes="shop,market,group,gender",
+            intraday_scopes="shop,channel",
             intraday_max_rows=256,
             intraday_interval_ms=300,
         )
