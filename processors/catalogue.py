@@ -19,8 +19,8 @@ from processors.pool import reserve
 from schemas.item import Item
 
 Value = TypeVar("Value")
-ABSENT, KNOWN, UNREADABLE = range(3)
-"""What is known of an item: nothing (or it has been deleted), its record, or that there is one which is refused."""
+ABSENT, KNOWN, DELETED, UNREADABLE = range(4)
+"""What is known of an item: nothing, its record, that this has been deleted, or that there is one which is refused."""
 KEEP: Final = -1
 """Stands for the listing day of an item whose only record is refused: what was in force stays."""
 
@@ -94,10 +94,12 @@ class Catalogue:
         if number == OTHER:
             return False
         version = item.updated_ms, item.digest()
-        if self._state[number] == KNOWN:
+        is_known = bool(self._state[number] == KNOWN)
+        if is_known or self._state[number] == DELETED:
             former = int(self._updated_ms[number]), int(self._digest[number])
             if former >= version:
-                return former == version
+                return is_known and former == version
+        if is_known:
             self._count(number, -1)
         else:
             self._n_known += 1
@@ -113,12 +115,20 @@ class Catalogue:
         return True
 
     def delete(self, item_id: bytes) -> None:
-        """A tombstone: nothing is known of the item, and any record counts again."""
+        """A tombstone: nothing is known of the item until a newer record than the one in force comes."""
         number = self._names.get(item_id)
-        if number and self._state[number] != ABSENT:
-            self._forget(number)
-            self._state[number] = ABSENT
-            self._list(number, NO_DAY)
+        if not number or self._state[number] in (ABSENT, DELETED):
+            return
+        if self._state[number] == KNOWN:
+            self._count(number, -1)
+            self._n_known -= 1
+        self._state[number] = DELETED if self._state[number] == KNOWN else ABSENT
+        self._list(number, NO_DAY)
+
+    def is_deleted(self, item_id: bytes) -> bool:
+        """Whether a record was in force and a tombstone has come for it."""
+        number = self._names.get(item_id)
+        return bool(number and self._state[number] == DELETED)
 
     def note_unreadable(self, item_id: bytes) -> None:
         """The item has a record that is refused: the former one stays in force, though it may never have been seen."""
@@ -183,11 +193,6 @@ class Catalogue:
         if self._listed[number] != day:
             self._listed[number] = day
             self.changes.append(number)
-
-    def _forget(self, number: int) -> None:
-        if self._state[number] == KNOWN:
-            self._count(number, -1)
-            self._n_known -= 1
 
     def _count(self, number: int, by: int) -> None:
         """The item comes to what its shop has on sale, or goes."""

@@ -2,7 +2,7 @@
 
 Every worker reads all of it; the owner of partition 0 judges each record once, since its state says up to where they
 have been judged. A record that is refused, or older than the version in force, changes nothing. But compaction keeps
-the last record of a key, whichever that is: so the version in force is written again behind it.
+the last record of a key, whichever that is: so the version in force, or the tombstone, is written again behind it.
 """
 
 from collections import Counter
@@ -81,9 +81,9 @@ class CatalogueLog:
                 for record, error in (one.refused for one in self._setbacks if one.refused is not None)
             ],
             [
-                Outgoing(ITEMS, 0, name, item.record().encode())
+                Outgoing(ITEMS, 0, name, item.record().encode() if item is not None else None)
                 for name in names
-                if (item := self.catalogue.item(name)) is not None
+                if (item := self.catalogue.item(name)) is not None or self.catalogue.is_deleted(name)
             ],
             self._next_offset,
         )

@@ -304,17 +304,23 @@ class Cut:
     def _listed(self) -> dict[str, int]:
         """Item → the day number of its listing, by the newest record of the catalogue."""
         newest: dict[bytes, Item] = {}
+        deleted: set[bytes] = set()
         for chunk in self._events.get((ITEMS, 0), ()):
             for key, value in zip(chunk.keys, chunk.values, strict=True):
                 if value is None:
-                    newest.pop(key or b"", None)
+                    deleted.add(key or b"")
                     continue
                 with contextlib.suppress(RefusedError):
                     item = decode_item(value, key or b"")
-                    known = newest.setdefault(item.item_id, item)
-                    if (item.updated_ms, item.digest()) > (known.updated_ms, known.digest()):
+                    known = newest.get(item.item_id)
+                    if known is None or (item.updated_ms, item.digest()) > (known.updated_ms, known.digest()):
                         newest[item.item_id] = item
-        return {name.decode(): day_listed(one.listed_on) for name, one in newest.items() if one.listed_on is not None}
+                        deleted.discard(item.item_id)
+        return {
+            name.decode(): day_listed(one.listed_on)
+            for name, one in newest.items()
+            if one.listed_on is not None and name not in deleted
+        }
 
 
 def _put(newest: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:

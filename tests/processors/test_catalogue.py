@@ -104,15 +104,17 @@ def test_what_says_the_same_is_the_same_version():
     assert not catalogue.note(one._replace(updated_ms=one.updated_ms - 1))
 
 
-def test_a_tombstone_forgets_and_any_record_counts_again():
+def test_a_tombstone_forgets_until_a_newer_record_comes():
     item = decode_item(encode(GOOD))
     catalogue = catalogue_of([item])
     catalogue.delete(b"i1")
     catalogue.delete(b"i9")
     assert (catalogue.item(b"i1"), len(catalogue), shown(catalogue)) == (None, 0, {"s1": {}})
-    older = item._replace(updated_ms=1)
-    assert catalogue.note(older)
-    assert catalogue.item(b"i1") == older
+    assert not catalogue.note(item)
+    assert catalogue.is_deleted(b"i1")
+    newer = item._replace(updated_ms=item.updated_ms + 1)
+    assert catalogue.note(newer)
+    assert (catalogue.item(b"i1"), catalogue.is_deleted(b"i1"), len(catalogue)) == (newer, False, 1)
 
 
 def test_a_dictionary_of_items_is_looked_up_at_once():

@@ -49,9 +49,13 @@ def test_a_bad_version_of_an_unknown_item_is_only_a_dead_letter():
     assert (len(found.letters), found.restored) == (1, [])
 
 
-def test_a_key_of_another_item_is_refused_and_a_deleted_one_is_not_restored():
-    log = noted(item(1), item(1, "i2"), None)
+def test_a_key_of_another_item_is_refused():
+    (letter,) = noted(item(1, "i2")).collect(0).letters
+    assert dict(letter.headers)[HEADER_ERROR_CODE] == b"key_mismatch"
+
+
+def test_a_deleted_item_stays_deleted_whatever_is_written_again_behind_its_tombstone():
+    log = noted(item(1), b"1", None, item(1))
     found = log.collect(0)
-    assert [dict(one.headers)[HEADER_ERROR_CODE] for one in found.letters] == [b"key_mismatch"]
-    assert found.restored == []
     assert log.catalogue.item(b"i1") is None
+    assert [(one.key, one.value) for one in found.restored] == [(b"i1", None)]
