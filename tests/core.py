@@ -59,9 +59,9 @@ def fold_into(partition, values):
     return partition
 
 
-def folded(batches, today, config=EVERYTHING, zones=ZONES):
+def folded(batches, today, config=EVERYTHING, zones=ZONES, catalogue=None):
     """A partition that has taken in batches of record values."""
-    partition = new_partition(today, config, zones)
+    partition = new_partition(today, config, zones, catalogue)
     for batch in batches:
         fold_into(partition, batch)
     return partition
