@@ -64,7 +64,6 @@ class Catalogue:
         bound = max_items + 2
         self._state = reserve((bound,), np.int8)
         self._updated_ms = reserve((bound,), np.int64)
-        self._digest = reserve((bound,), np.int64)
         self._listed = reserve((bound,), np.int32)
         self._shop = reserve((bound,), np.int32)
         self._path = reserve((bound,), np.int32)
@@ -93,18 +92,19 @@ class Catalogue:
         number = self._names.number(item.item_id)
         if number == OTHER:
             return False
-        version = item.updated_ms, item.digest()
         is_known = bool(self._state[number] == KNOWN)
         if is_known or self._state[number] == DELETED:
-            former = int(self._updated_ms[number]), int(self._digest[number])
-            if former >= version:
-                return is_known and former == version
+            order = item.updated_ms - int(self._updated_ms[number])
+            if order == 0 and is_known:
+                order = item.digest() - self._item(item.item_id, number).digest()
+            if order <= 0:
+                return is_known and order == 0
         if is_known:
             self._count(number, -1)
         else:
             self._n_known += 1
         self._state[number] = KNOWN
-        self._updated_ms[number], self._digest[number] = version
+        self._updated_ms[number] = item.updated_ms
         self._shop[number] = self._texts.number(item.shop_id)
         self._path[number] = self._paths.number(item.path)
         self._price[number] = -1 if item.price_minor is None else item.price_minor
@@ -115,7 +115,7 @@ class Catalogue:
         return True
 
     def delete(self, item_id: bytes) -> None:
-        """A tombstone: nothing is known of the item until a newer record than the one in force comes."""
+        """A tombstone: nothing is known of the item until a record of a later instant than the one in force comes."""
         number = self._names.get(item_id)
         if not number or self._state[number] in (ABSENT, DELETED):
             return
@@ -140,8 +140,9 @@ class Catalogue:
     def item(self, item_id: bytes) -> Item | None:
         """The record in force."""
         number = self._names.get(item_id)
-        if not number or self._state[number] != KNOWN:
-            return None
+        return self._item(item_id, number) if number and self._state[number] == KNOWN else None
+
+    def _item(self, item_id: bytes, number: int) -> Item:
         listed, price = int(self._listed[number]), int(self._price[number])
         return Item(
             item_id,

@@ -313,7 +313,10 @@ class Cut:
                 with contextlib.suppress(RefusedError):
                     item = decode_item(value, key or b"")
                     known = newest.get(item.item_id)
-                    if known is None or (item.updated_ms, item.digest()) > (known.updated_ms, known.digest()):
+                    is_later = known is None or item.updated_ms > known.updated_ms
+                    if known is not None and item.updated_ms == known.updated_ms and item.item_id not in deleted:
+                        is_later = item.digest() > known.digest()
+                    if is_later:
                         newest[item.item_id] = item
                         deleted.discard(item.item_id)
         return {

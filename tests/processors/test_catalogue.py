@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from processors.calendar import NO_DAY, day_of
 from processors.catalogue import KEEP, Catalogue
+from processors.decode import items as items_module
 from processors.decode.fields import RefusedError
 from processors.decode.items import decode_item
 from processors.names import Names
@@ -170,3 +171,28 @@ def test_what_is_no_json_object_is_refused(value, code):
     with pytest.raises(RefusedError) as refused:
         decode_item(value, b"i1")
     assert refused.value.code.value == code
+
+
+texts = st.sampled_from(["i", "", "é", "\u0000", "a" * 129, "2026-02-28", "2026-02-30", "CNY", "XYZ"])
+anything = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.just(10**14), texts, st.lists(texts, max_size=2))
+
+
+def told(decode, value):
+    """The item, or why there is none."""
+    try:
+        return decode(value)
+    except RefusedError as error:
+        return error.code, error.field
+
+
+@pure
+@given(st.dictionaries(either([*GOOD, "other"]), anything, max_size=4))
+def test_the_short_way_reads_nothing_else_than_the_long_one(change):
+    value = encode(GOOD | change)
+    long = told(items_module._read, value)
+    assert items_module._plainly_good(value) in (None, long)
+    assert told(decode_item, value) == long
+
+
+def test_plainly_good_records_take_the_short_way():
+    assert items_module._plainly_good(encode(GOOD)) == items_module._read(encode(GOOD))

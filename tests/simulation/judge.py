@@ -219,7 +219,7 @@ def _in_force(records, codes):
             deleted.add(name)
         elif not code:
             made = decode_item(value)
-            version = made.updated_ms, made.digest()
+            version = made.updated_ms, 0 if name in deleted else made.digest()
             if name not in newest or newest[name][0] < version:
                 newest[name] = version, value
                 deleted.discard(name)
