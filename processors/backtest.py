@@ -6,16 +6,18 @@ The clock is that of the events, so the same input gives the same bytes.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from processors.calendar import date_of, day_of
+from processors.catalogue import Catalogue
 from processors.decode import decode
 from processors.figures import Provenance, records
 from processors.partition import CoreConfig, Partition
 from schemas.factors import FactorRecord
+from schemas.item import Item
 from schemas.profile import Profile
 from schemas.refusals import Code
 from schemas.scopes import Scope
@@ -58,6 +60,8 @@ class Backtest:
         words = frozenset(map(word_of, question.scopes)) or question.words
         self._question = question
         self._days = sorted({day_of(date) for date in question.as_of})
+        self._catalogue = Catalogue(CoreConfig.max_names)
+        self._catalogue.complete()
         self._partition = Partition(
             CoreConfig(
                 windows=question.windows,
@@ -70,6 +74,7 @@ class Backtest:
             ),
             today=self._days[-1],
             zone_of=question.zone_of,
+            catalogue=self._catalogue,
         )
         self.accepted = 0
         self.refused: Counter[Code] = Counter()
@@ -89,11 +94,17 @@ class Backtest:
         """Take in profiles of users; the newest of each counts."""
         self._partition.fold_profiles(profiles)
 
+    def feed_items(self, items: Iterable[Item]) -> None:
+        """Take in records of the catalogue; the newest of each item counts."""
+        for item in items:
+            self._catalogue.note(item)
+
     def records(self) -> Iterator[FactorRecord]:
         """All records, by scope, T, window and currency. Rows of zeros are left out."""
         if not self.accepted:
             return
         partition = self._partition
+        partition.follow_catalogue()
         through = _instant_text(self._greatest_event_ms)
         provenance = Provenance(date_of(partition.first_day).isoformat(), through, through)
         days = [day for day in self._days if partition.first_day <= day <= partition.last_day + REACH_DAYS]

@@ -31,7 +31,9 @@ BASE_PAGE = -1
 
 # Kinds of scopes that the ledger alone decides. A row's key is kind | shop | value.
 SHOP, SHOP_CATEGORY, SHOP_ITEM, SHOP_BRAND, SHOP_CHANNEL_1, SHOP_CHANNEL_2, BRAND, MARKET, MARKET_CATEGORY = range(9)
-N_KINDS = 9
+SHOP_NEW = 9
+"""A shop's new items by first level of channel."""
+N_KINDS = 10
 # Kinds that the profile of the user decides, in the order of `schemas.profile.ATTRIBUTES`; the value is its number.
 SHOP_GROUP, SHOP_POWER, SHOP_AGE, SHOP_GENDER = range(N_KINDS, N_KINDS + 4)
 N_ATTRIBUTES = 4

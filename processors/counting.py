@@ -38,8 +38,6 @@ from processors.counters import (
 from processors.kernels import inlined, kernel
 from processors.ledger import (
     CELLS,
-    CHANNEL_MASK,
-    CHANNEL_SHIFT,
     CURRENCY_SHIFT,
     DAY_SHIFT,
     L_NET_AMOUNT,
@@ -276,7 +274,7 @@ def count_active(
     at = arena.users[user, CELLS] + 2 * position
     word0 = words[at]
     product = words[at + 1]
-    mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
+    mask = scopes_of(mask, facets, word0, product)
     fresh = neighbours(arena, facets, user, position, mask, forward, before, after)
     day = word0 >> DAY_SHIFT
     lines = arena.users[user, N_LISTS + LINES]
@@ -405,7 +403,7 @@ def count_line(
     product = words[at + L_PRODUCT] & PRODUCT_MASK
     currency = words[at + L_PRODUCT] >> CURRENCY_SHIFT
     day = word0 >> DAY_SHIFT
-    mask = scopes_of(mask, facets, product, (word0 >> CHANNEL_SHIFT) & CHANNEL_MASK)
+    mask = scopes_of(mask, facets, word0, product)
     upto = arena.users[user, N_LISTS + LINES] if forward else line
     for kind in range(N_KINDS):
         if not mask >> kind & 1:
@@ -478,6 +476,21 @@ def recount(c: Counters, arena: Arena, facets: Facets, scratch: Scratch, first: 
             k = 0
             scratch.noted[:] = -1
     apply_operations(c, scratch.ops, k)
+
+
+@kernel
+def count_some(
+    c: Counters, arena: Arena, facets: Facets, scratch: Scratch, users: NDArray[np.int64], mask: int, sign: int
+) -> None:
+    """Add all that some users count for in these kinds of scopes (sign 1), or take it out (sign -1), by facets as they
+    are. The kinds are none of those that are crossed with profiles; `scratch.day` holds the longest list of lines.
+    """
+    for i in range(len(users)):
+        scratch.noted[:] = -1
+        k = count_user(c, arena, facets, scratch, np.int64(0), users[i], mask)
+        for n in range(k):
+            scratch.ops[n, 4] *= sign
+        apply_operations(c, scratch.ops, k)
 
 
 @kernel

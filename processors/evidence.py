@@ -35,7 +35,7 @@ from processors.ledger import (
     SHOP_SHIFT,
 )
 from processors.segments import KEY_HEAD, KEY_PREFIX, VERSION
-from schemas.durable import DurableError, decode_block, is_block
+from schemas.durable import LISTED_PREFIX, DurableError, decode_block, decode_listed, is_block
 from schemas.event import N_ACTIVE, Action
 from schemas.profile import PROFILE_PREFIX, Profile, decode_durable
 
@@ -62,6 +62,8 @@ class Facts(NamedTuple):
     """Shop → the zone in which its dates were taken, where the source tells."""
     profiles: dict[int, int]
     """User → code of the profile, of those who have one; nothing is known of the others."""
+    listed: dict[int, int]
+    """Item → the day number of its listing, of those that have one."""
 
 
 class Numbers:
@@ -112,11 +114,13 @@ class Evidence:
         batches: Iterable[Decoded],
         day_at: Callable[[str, int], int],
         profiles: Iterable[Profile] = (),
+        listed: Mapping[str, int] | None = None,
     ) -> None:
         """All accepted events of a partition, and profiles in the order of their topic. day_at: (shop, instant in ms) →
-        day number in the shop's zone.
+        day number in the shop's zone; listed: item → the day number of its listing.
         """
-        self._facts[partition] = _of_events(partition, batches, day_at, self.numbers, profiles)
+        days = {self.numbers.of("item", item): day for item, day in (listed or {}).items()}
+        self._facts[partition] = _of_events(partition, batches, day_at, self.numbers, profiles)._replace(listed=days)
 
     @property
     def parts(self) -> Iterable[Facts]:
@@ -139,6 +143,11 @@ class Evidence:
         return {user: code for facts in self._facts.values() for user, code in facts.profiles.items()}
 
     @property
+    def listed(self) -> dict[int, dict[int, int]]:
+        """Partition → item → the day number of its listing, as the partition has it."""
+        return {partition: facts.listed for partition, facts in self._facts.items()}
+
+    @property
     def zones(self) -> dict[str, str]:
         """Shop → zone, where it is known."""
         return {shop: zone for facts in self._facts.values() for shop, zone in facts.zones.items()}
@@ -159,7 +168,7 @@ class _Ledgers:
     """The facts of one partition's ledgers. A user of whom any segment has changed is read anew, the others stay."""
 
     def __init__(self, partition: int, numbers: Numbers) -> None:
-        self.facts = Facts(np.zeros((0, N_CELL), np.int64), np.zeros((0, N_LINE), np.int64), {}, {})
+        self.facts = Facts(np.zeros((0, N_CELL), np.int64), np.zeros((0, N_LINE), np.int64), {}, {}, {})
         self._partition = partition
         self._numbers = numbers
         self._users: dict[bytes, int] = {}
@@ -169,6 +178,8 @@ class _Ledgers:
             kind: {n: numbers.of(kind, name.decode()) for n, name in enumerate(_FIRST_NAMES)} for kind in NAMED
         }
         self._triples: dict[int, tuple[int, ...]] = {0: (0, 0, 0), 1: (1, 1, 1)}
+        self._listed: dict[int, Array] = {}
+        """The first item of a record → their days of listing."""
         self._dictionaries = self._joined()
 
     def update(self, records: Mapping[bytes, bytes], changed: Iterable[bytes]) -> None:
@@ -179,6 +190,9 @@ class _Ledgers:
                 users.add(self._note_segment(key, is_there=key in records))
             elif key[:1] == PROFILE_PREFIX:
                 self._note_profile(key, records.get(key))
+            elif key[:1] == LISTED_PREFIX:
+                first, days = decode_listed(key, records.get(key))
+                self._listed[first] = np.frombuffer(days, "<i4").astype(np.int64)
             elif is_block(key) and key in records:
                 blocks.append(decode_block(key, records[key]))
         for block in blocks:
@@ -195,7 +209,7 @@ class _Ledgers:
         cells, lines = self._read(users, records)
         read = np.array(sorted(users), np.int64)
         cells, lines = _replaced(self.facts.cells, read, cells), _replaced(self.facts.lines, read, lines)
-        self.facts = Facts(cells, lines, zones, self.facts.profiles)
+        self.facts = Facts(cells, lines, zones, self.facts.profiles, self._days_listed())
 
     def _note_segment(self, key: bytes, *, is_there: bool) -> int:
         """Note that a segment is there or gone; returns the number of its user."""
@@ -209,6 +223,14 @@ class _Ledgers:
         self.facts.profiles.pop(user, None)
         if value is not None:
             self.facts.profiles[user] = decode_durable(key, value).code
+
+    def _days_listed(self) -> dict[int, int]:
+        names = self._names["item"]
+        return {
+            names[first + i]: int(days[i])
+            for first, days in self._listed.items()
+            for i in np.flatnonzero(days).tolist()
+        }
 
     def _number(self, name: bytes) -> int:
         """The number of a user, given on first use."""
@@ -387,7 +409,11 @@ def _of_events(
     known = {name: code for name, code in _newest_codes(profiles).items() if name in users}
     codes = {(partition << _USER_SHIFT) | users[name]: code for name, code in known.items()}
     return Facts(
-        np.array(list(cells), np.int64).reshape(-1, N_CELL), np.array(lines, np.int64).reshape(-1, N_LINE), {}, codes
+        np.array(list(cells), np.int64).reshape(-1, N_CELL),
+        np.array(lines, np.int64).reshape(-1, N_LINE),
+        {},
+        codes,
+        {},
     )
 
 

@@ -126,6 +126,8 @@ class Dictionaries:
         self.currency = Names(300)
         self._parent = np.zeros(channels + 4, np.int32)
         self._parents = 0
+        self.listed = reserve((names + 4,), np.int32)
+        """[items] the day on which an item was listed, 0 where that is not known (processors.listings)."""
         self.over_bound: dict[str, int] = {}
         """Events with a name that counts under `_other`, by kind."""
         triple = reserve((products + 2, 3), np.int32)
@@ -211,7 +213,7 @@ class Dictionaries:
             level_1 = self.channel.name(self._parents).split(b"/")[0]
             self._parent[self._parents] = self.channel.number(level_1)
         triple = self.products.triple
-        return Facets(triple[:, 0], triple[:, 1], triple[:, 2], self._parent)
+        return Facets(triple[:, 0], triple[:, 1], triple[:, 2], self._parent, self.listed)
 
     def _room_for_users(self, new: int, new_bytes: int) -> None:
         self.users.make_room(new, new_bytes)

@@ -163,6 +163,15 @@ def intern_all(table: Table, text: NDArray[np.uint8], ends: NDArray[np.int64]) -
 
 
 @kernel
+def find_all(table: Table, names: Table, out: NDArray[np.int64], first: int) -> None:
+    """out[i] = the number in `table` of what is number first + i among other names; 0 when it is not there."""
+    for i in range(len(out)):
+        at = names.start[first + i]
+        length = names.start[first + i + 1] - at
+        out[i] = find(table, hash_bytes(names.text, at, length, _SEED), names.text, at, length)[1]
+
+
+@kernel
 def rehash(table: Table, slots: NDArray[np.int64]) -> None:
     """Fill empty `slots` with all names of the table."""
     mask = len(slots) - 1

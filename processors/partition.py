@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.calendar import DAY_MS, Zones, date_of
+from processors.catalogue import Catalogue
 from processors.counters import (
     BASE_PAGE,
     BRAND,
@@ -35,6 +36,7 @@ from processors.counters import (
     SHOP_GENDER,
     SHOP_GROUP,
     SHOP_ITEM,
+    SHOP_NEW,
     SHOP_POWER,
     Counters,
     dirty_count,
@@ -49,7 +51,7 @@ from processors.counters import (
     take_dirty,
     with_room,
 )
-from processors.counting import Scratch, most_lines, recount, regrade
+from processors.counting import Scratch, count_some, most_lines, recount, regrade
 from processors.decode.columns import ORDER_ID, Decoded
 from processors.facets import DICTIONARIES, Dictionaries
 from processors.fold import Batch, fold_batch, note_lines
@@ -65,6 +67,7 @@ from processors.ledger import (
     new_ledger,
     refunds_without_effect,
 )
+from processors.listings import Listings, users_concerned
 from processors.pages import MAX_PAGE_BYTES, encode_pages, page_key, page_of
 from processors.pool import PoolError, reserve
 from processors.profiles import Profiles
@@ -79,7 +82,15 @@ from processors.segments import (
     load_segments,
     trim,
 )
-from schemas.durable import BLOCK_PREFIX, MARKS_PREFIX, DictionaryBlock, DurableError, decode_block, encode_block
+from schemas.durable import (
+    BLOCK_PREFIX,
+    LISTED_PREFIX,
+    MARKS_PREFIX,
+    DictionaryBlock,
+    DurableError,
+    decode_block,
+    encode_block,
+)
 from schemas.profile import ATTRIBUTES, PROFILE_PREFIX, Profile
 from schemas.scopes import Scope
 
@@ -89,6 +100,7 @@ KINDS = {
     "item": (SHOP_ITEM,),
     "brand": (SHOP_BRAND,),
     "channel": (SHOP_CHANNEL_1, SHOP_CHANNEL_2),
+    "new": (SHOP_NEW,),
     "market": (MARKET,),
     "market-category": (MARKET_CATEGORY,),
     "brand-wide": (BRAND,),
@@ -105,6 +117,7 @@ _CROSSED_WITH = {
     SHOP_BRAND: "brand",
     SHOP_CHANNEL_1: "channel",
     SHOP_CHANNEL_2: "channel",
+    SHOP_NEW: "new",
     BRAND: "brand",
     MARKET_CATEGORY: "category",
     SHOP_GROUP: "group",
@@ -113,6 +126,8 @@ _CROSSED_WITH = {
     SHOP_GENDER: "gender",
 }
 _KIND_OF_SHOPS = {cross: kind for kind, cross in _CROSSED_WITH.items() if kind not in (BRAND, MARKET_CATEGORY)}
+_DICTIONARY_OF = {"new": "channel"}
+"""Whose names the values of a cross are, where they are not its own."""
 _AHEAD_DAYS = 366 + 2 * PAGE_DAYS
 """A fact of today changes T up to a year ahead."""
 _FACTS_AT_A_TIME = 100_000
@@ -128,7 +143,7 @@ _TRIM_USERS = 2_000
 """So many users are trimmed with one take of records: each is written then."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
-_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX, MARKS_PREFIX})
+_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX, MARKS_PREFIX, LISTED_PREFIX})
 _FAULTS = {
     TRUNCATED: "is cut off",
     BAD_VERSION: "has another version",
@@ -210,11 +225,18 @@ class Sizes(NamedTuple):
 class Partition:
     """Ledgers, dictionaries and counters of one partition.
 
-    `zone_of` tells a shop's zone at its first event; it is fixed from then on.
+    `zone_of` tells a shop's zone at its first event; it is fixed from then on. `catalogue` says since when items are
+    listed; what it says otherwise later is taken in by `follow_catalogue`.
     """
 
     def __init__(
-        self, config: CoreConfig, today: int, *, number: int = 0, zone_of: Callable[[str], str | None] | None = None
+        self,
+        config: CoreConfig,
+        today: int,
+        *,
+        number: int = 0,
+        zone_of: Callable[[str], str | None] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.config = config
         self.number = number
@@ -249,6 +271,8 @@ class Partition:
             reserve((config.max_users + 2,), np.int32),
         )
         self._profiles = Profiles()
+        self._catalogue = catalogue if catalogue is not None else Catalogue(1)
+        self._listings = Listings(self.dictionaries.listed, self._catalogue)
         self._trim_next = 0
         """The next user whose ledger is to be trimmed; 0 when all have been."""
         self._known_lines = 0
@@ -269,6 +293,8 @@ class Partition:
         decoded.buffer = _frozen(decoded.buffer)
         names = self.dictionaries.intern(decoded)
         self._zone_new_shops()
+        if self._keeps_new:
+            self._listings.look_up(self.dictionaries.item)
         latest = int(decoded.event_ms.max()) // DAY_MS + 3
         if latest + _AHEAD_DAYS >= floor_day(self._counters) + self.config.ring_days:
             self.advance(latest)
@@ -324,6 +350,24 @@ class Partition:
         moved = [(user, code) for user, code in newer.items() if code != self._scratch.profile[user]]
         self._regrade(np.array(moved, np.int64).reshape(-1, 2))
 
+    def follow_catalogue(self) -> int:
+        """Take in the listing dates that have changed; returns how many items have got another one.
+
+        Everything that has changed is taken in at once: who has done something with one new item has mostly done so
+        with others, and is counted only once for all of them.
+        """
+        if not self._keeps_new:
+            return 0
+        items, days = self._listings.changed(self.dictionaries.item)
+        if len(items):
+            self._relist(items, days)
+        return len(items)
+
+    def unknown_items(self) -> int:
+        """How many of the items that events have named are not in the catalogue."""
+        items = self.dictionaries.item
+        return self._catalogue.unknown(items.table, 2, len(items) + 1) if len(items) > 1 else 0
+
     def advance(self, today: int) -> None:
         """The date has come: T older than the horizon are forgotten, in steps of 64 days."""
         self.today = max(self.today, today)
@@ -337,9 +381,11 @@ class Partition:
     def take_records(self) -> Iterator[tuple[bytes, bytes | None]]:
         """(key, value or None for a tombstone) of everything that changed since the last take.
 
-        Dictionary entries come first, then profiles, marks of minutes and ledger segments, each at most once.
+        Dictionary entries come first, then listing dates, profiles, marks of minutes and ledger segments, each at most
+        once.
         """
         yield from self._take_entries()
+        yield from self._listings.take()
         yield from self._profiles.take()
         yield from self.intraday.take_records()
         self._trim()
@@ -425,6 +471,7 @@ class Partition:
         self._counters = self._fresh_counters(self._floor_for(self.today))
         self._row_names = [b""]
         self._load_profiles()
+        self._listings.loaded(self.dictionaries.item)
         # Rows are made by the recount itself: at most two a kind and line or cell, far fewer in practice.
         self._recount(users)
         self._trim_next = 1
@@ -613,9 +660,37 @@ class Partition:
             )  # fmt: skip
             first = end
 
+    @property
+    def _keeps_new(self) -> bool:
+        return bool(self.config.mask >> SHOP_NEW & 1)
+
+    def _relist(self, items: NDArray[np.int64], days: NDArray[np.int32]) -> None:
+        """Count out by the former days whom it concerns that some items have others, and in again by these."""
+        arena, facets = self._ledger.arena, self.dictionaries.facets
+        concerned = np.zeros(len(self.dictionaries.users), np.int64)
+        n = users_concerned(arena, facets, self._listings.after(items, days), len(concerned), concerned)
+        self._count_new(concerned[:n], np.int64(-1))
+        self._listings.set(items, days)
+        self._count_new(concerned[:n], np.int64(1))
+
+    def _count_new(self, users: NDArray[np.int64], sign: np.int64) -> None:
+        """Add what users count for in scopes of new items, or take it out."""
+        arena, first = self._ledger.arena, 0
+        counts = arena.users[users, N_LISTS : N_LISTS + LINES + 1]
+        if len(users):
+            self._grow_scratch(int(counts[:, LINES].max()) + 2)
+        upto = np.cumsum(counts.sum(axis=1))
+        while first < len(users):
+            end = first + self._room_for_facts(upto, first, len(users))
+            facets, mask = self.dictionaries.facets, np.int64(1 << SHOP_NEW)
+            count_some(self._counters, arena, facets, self._scratch, users[first:end], mask, sign)
+            first = end
+
     def _load_other(self, key: bytes, value: bytes | None) -> None:
         if key[:1] == PROFILE_PREFIX:
             self._profiles.load(key, value)
+        elif key[:1] == LISTED_PREFIX:
+            self._listings.load(key, value)
         elif value is not None:
             self._load_block(decode_block(key, value))
 
@@ -695,7 +770,7 @@ class Partition:
         )
 
     def _text_of(self, cross: str, value: int) -> str:
-        return self.dictionaries.named(cross).name(value).decode() if cross else ""
+        return self.dictionaries.named(_DICTIONARY_OF.get(cross, cross)).name(value).decode() if cross else ""
 
     def _row_of(self, scope: Scope) -> int:
         shop = value = 0
@@ -706,7 +781,7 @@ class Partition:
                 return 0
             value = ATTRIBUTES[scope.kind].index(scope.value)
         elif scope.kind:
-            value = self.dictionaries.named(scope.kind).get(scope.value.encode())
+            value = self.dictionaries.named(_DICTIONARY_OF.get(scope.kind, scope.kind)).get(scope.value.encode())
         if (scope.shop is not None and not shop) or (scope.kind and not value and scope.kind not in ATTRIBUTES):
             return 0
         return int(find_row(self._counters.rows, scope_key(_kind_of(scope), shop, value)))

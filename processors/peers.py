@@ -24,6 +24,7 @@ QUARTILE_SHOPS: Final = 21
 PROTECTION: Final = 0.25
 """Whoever has the second largest part of a sum knows the largest at best to this share of it, from above."""
 DIGITS: Final = 3
+NO_TIER: Final = -1
 EDGES: Final = [0, *(digit * 10**power for power in range(20) for digit in (1, 3))]
 """Lower bounds of the bands of size."""
 
@@ -169,6 +170,16 @@ def tiers_of(shops: Sequence[Shop]) -> list[tuple[int, int | None, list[Shop]]]:
     tiers[-1] = (0, tiers[-1][1] + waiting)
     bounds = [None, *(size for size, _ in tiers)]
     return [(size, bound, own) for bound, (size, own) in zip(bounds, tiers, strict=False)]
+
+
+def tier_numbers(shops: Sequence[Shop]) -> list[int]:
+    """For each shop the number of its tier; NO_TIER for those that are in none."""
+    numbers: dict[str, int] = {}
+    by_currency = sorted(shops, key=lambda shop: (shop.currency, shop.name))
+    for _, group in groupby(by_currency, key=lambda shop: shop.currency):
+        for _, _, own in tiers_of(list(group)):
+            numbers |= dict.fromkeys((shop.name for shop in own), len(numbers))
+    return [numbers.get(shop.name, NO_TIER) for shop in shops]
 
 
 def is_safe(amounts: NDArray[np.int64]) -> bool:

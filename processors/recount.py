@@ -1,13 +1,15 @@
 """Figures counted the simple way: the users of a period are listed and compared, one scope, window and date at a time.
 
 Nothing here is incremental, and nothing is shared with the range counters: it is what a running system is held to
-(definitions §3). P = [T - W + 1, T]; a user is existing if they bought in the 365 dates before P.
+(definitions §3). P = [T - W + 1, T]; a user is existing if they bought in the 365 dates before P. An item is new on the
+day of its listing and on the 29 days after it (§4).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processors.calendar import date_of
 from processors.evidence import (
@@ -30,21 +32,26 @@ from schemas.profile import ATTRIBUTES, MASKS, SHIFTS
 from schemas.scopes import Scope
 
 LOOKBACK_DAYS = 365
+NEW_DAYS = 30
 PLACES: dict[str, tuple[bool, str]] = {
     "shop": (True, ""),
     "category": (True, "category"),
     "item": (True, "item"),
     "brand": (True, "brand"),
     "channel": (True, "channel"),
+    "new": (True, "new"),
     "market": (False, ""),
     "market-category": (False, "category"),
     "brand-wide": (False, "brand"),
     **{name: (True, name) for name in ATTRIBUTES},
 }
 """Word for a kind of scopes → (within a shop, crossed with)."""
-_COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME}
+_COLUMN = {"item": ITEM, "category": CATEGORY, "brand": BRAND, "channel": CHANNEL_NAME, "new": CHANNEL_NAME}
+_NAMES_OF = {"new": "channel"}
+"""Whose names the values of a cross are, where they are not its own."""
 _NOTHING = Provenance()
 _REMEMBERED = 1 << 18
+_USER_SHIFT = 32
 _SHOP_SHIFT = 32
 _VALUE_MASK = (1 << _SHOP_SHIFT) - 1
 
@@ -84,6 +91,7 @@ class Recount:
         """only: nothing but these scopes will be asked for; what has happened elsewhere is left out."""
         self._numbers = evidence.numbers
         self._cells, self._lines = evidence.cells, evidence.lines
+        self._listed = evidence.listed
         if only is not None:
             wanted = _by_kind(only)
             self._cells, self._lines = (self._within(facts, wanted) for facts in (self._cells, self._lines))
@@ -107,7 +115,9 @@ class Recount:
             places = [
                 self._places(facts, is_in_shop=is_in_shop, cross=cross)[1] for facts in (self._cells, self._lines)
             ]
-            values = self._numbers.names(cross) if cross else [""]  # only now: first levels of channels are among them
+            values = (
+                self._numbers.names(_NAMES_OF.get(cross, cross)) if cross else [""]
+            )  # only now: first levels of channels are among them
             for place in np.unique(np.concatenate(places)).tolist():
                 yield Scope(shops[place >> _SHOP_SHIFT] if is_in_shop else None, cross, values[place & _VALUE_MASK])
 
@@ -203,14 +213,29 @@ class Recount:
         """
         rows = np.arange(len(facts))
         values = facts[:, _COLUMN[cross]] if cross else np.zeros(len(facts), np.int64)
+        if cross == "new":
+            rows = np.flatnonzero(self._is_new(facts))
+            values = self._first_levels()[values[rows]]
         if cross == "channel":
             first_level = self._first_levels()[values]
             is_second = first_level != values
             rows, values = np.concatenate([rows, rows[is_second]]), np.concatenate([values, first_level[is_second]])
         if cross:
-            rows, values = rows[values != 0], values[values != 0]
+            is_named = values != 0
+            rows, values = rows[is_named], values[is_named]
         shops = facts[rows, SHOP] if is_in_shop else np.zeros(len(rows), np.int64)
         return rows, shops << _SHOP_SHIFT | values
+
+    def _is_new(self, facts: Array) -> NDArray[np.bool_]:
+        """Which facts are of an item that was new on their day, as their partition has it."""
+        is_new = np.zeros(len(facts), np.bool_)
+        for partition, listed in self._listed.items():
+            own = np.flatnonzero(facts[:, USER] >> _USER_SHIFT == partition)
+            days = np.zeros(len(self._numbers.names("item")), np.int64)
+            days[list(listed.keys())] = list(listed.values())
+            since = days[facts[own, ITEM]]
+            is_new[own] = (since > 0) & (since <= facts[own, DAY]) & (facts[own, DAY] < since + NEW_DAYS)
+        return is_new
 
     def _within(self, facts: Array, wanted: Mapping[tuple[bool, str], Sequence[Scope]]) -> Array:
         """The facts that count in any of the scopes."""
@@ -226,7 +251,7 @@ class Recount:
     def _place(self, scope: Scope) -> int | None:
         """The place of a scope; None where nothing has happened in it."""
         shop = self._numbers.find("shop", scope.shop) if scope.shop is not None else 0
-        value = self._numbers.find(scope.kind, scope.value) if scope.kind else 0
+        value = self._numbers.find(_NAMES_OF.get(scope.kind, scope.kind), scope.value) if scope.kind else 0
         return None if shop is None or value is None else shop << _SHOP_SHIFT | value
 
     def _first_levels(self) -> Array:

@@ -10,7 +10,9 @@ import numpy as np
 from processors import kernels
 from processors.aggregate import Aggregate
 from processors.calendar import date_of, day_of
+from processors.catalogue import Catalogue
 from processors.decode import decode
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from processors.figures import Provenance
 from processors.intraday.minutes import KINDS as MINUTE_KINDS
@@ -43,7 +45,9 @@ def warm() -> None:
     today = day_of(date_of(20_523))
     config = CoreConfig(scopes=frozenset(KINDS), intraday=IntradayConfig(scopes=frozenset(MINUTE_KINDS)))
     values, keys, append_ms = list(_EVENTS), [b"u"] * len(_EVENTS), np.full(len(_EVENTS), 1773115200000)
-    partition = Partition(config, today)
+    catalogue = Catalogue(64)
+    catalogue.complete()
+    partition = Partition(config, today, catalogue=catalogue)
     for partitioner in ("murmur2", "crc32"):
         partition.fold(
             decode(values, keys, append_ms, partition=0, partitions=1, partitioner=partitioner, wall_clock=True)
@@ -54,6 +58,9 @@ def warm() -> None:
     partition.fold(decode(orders, None, None, partition=0, partitions=1, wall_clock=False))
     record = b'{"user_id":"u","updated_at":0,"group":"g1"}'
     partition.fold_profiles([decode_profile(record)])
+    partition.follow_catalogue()
+    catalogue.note(decode_item(b'{"item_id":"i","updated_at":0,"shop_id":"s","listed_on":"2026-03-10"}'))
+    partition.follow_catalogue()
     minute = 1773115200000 // 60_000
     for _, _, page in partition.intraday.take_pages(minute):
         if page is not None:

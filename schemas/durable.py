@@ -10,6 +10,9 @@ the total pages that the figures were of, the dates between which each scope has
 how far the pages topic had been read. Whoever takes the partition over compares that with what the pages say now, and
 publishes the difference.
 
+The listing dates by which a partition has counted lie there too, some items a record: the catalogue may have moved on
+meanwhile, and figures that are counted anew have to be those that were published.
+
 Every value begins with a version byte and ends with the CRC-32 of what is before.
 """
 
@@ -25,6 +28,8 @@ PUBLISHED_PREFIX: Final = b"P"
 MARKS_PREFIX: Final = b"M"
 """Of a user's active minutes of a day (`processors.intraday.records`)."""
 INTRADAY_KEY: Final = b"I"
+LISTED_PREFIX: Final = b"N"
+"""Of the listing dates of some items."""
 PUBLISHED_BEFORE_KEY: Final = b"PB"
 _PAGE_PREFIX: Final = b"PP"
 _DAY_PREFIX: Final = b"PD"
@@ -170,6 +175,19 @@ def encode_block(block: DictionaryBlock) -> tuple[bytes, bytes]:
 def decode_block(key: bytes, value: bytes) -> DictionaryBlock:
     """The block of a record. Raises DurableError."""
     return _decode_block(_opened(value, f"dictionary block {key[1:16]!r}"))
+
+
+def encode_listed(first: int, days: bytes) -> tuple[bytes, bytes | None]:
+    """Key and value of the listing days of the items first, first + 1, …: 32-bit little-endian, 0 = not known; a
+    tombstone where none is.
+    """
+    return b"%b%d" % (LISTED_PREFIX, first), _sealed(days) if any(days) else None
+
+
+def decode_listed(key: bytes, value: bytes | None) -> tuple[int, bytes]:
+    """(first item, days) of a record; no days of a tombstone. Raises DurableError."""
+    days = _opened(value, "listing dates") if value is not None else b""
+    return int(key[len(LISTED_PREFIX) :]), days
 
 
 def encode_totals(totals: Totals) -> tuple[bytes, bytes]:

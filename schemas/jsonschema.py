@@ -19,7 +19,9 @@ from schemas.event import COUNTED_ACTIONS, REQUIRED_BY_ACTION, Event
 from schemas.factors import FactorRecord
 from schemas.growth import GrowthRecord
 from schemas.intraday import MinuteRecord, TrailingRecord
+from schemas.item import ItemRecord
 from schemas.peers import PeerRecord
+from schemas.power import PowerRecord
 from schemas.profile import ProfileRecord
 from schemas.promotion import PromotionRecord
 from schemas.restatements import RestatementRecord
@@ -32,9 +34,11 @@ FORMS: Final[dict[str, type[msgspec.Struct]]] = {
     "comparison-record": ComparisonRecord,
     "growth-record": GrowthRecord,
     "profile-record": ProfileRecord,
+    "item-record": ItemRecord,
     "breakdown-record": BreakdownRecord,
     "spend-record": SpendRecord,
     "peer-record": PeerRecord,
+    "power-record": PowerRecord,
     "restatement-record": RestatementRecord,
     "shop-record": ShopRecord,
     "clock-record": ClockRecord,

@@ -47,6 +47,18 @@ PROFILES: Final = Metric(
     "smart_profiles_total", "counter", "profiles", (), "Profiles of users that were taken in, newer ones or not."
 )
 
+CATALOGUE_ITEMS: Final = Metric("smart_catalogue_items", "gauge", "items", (), "Items with a record in the catalogue.")
+ITEMS_UNKNOWN: Final = Metric(
+    "smart_items_unknown", "gauge", "items", ("partition",), "Items that events have named and the catalogue has not."
+)
+ITEMS_RELISTED: Final = Metric(
+    "smart_items_relisted_total",
+    "counter",
+    "items",
+    (),
+    "Items with events that have got another date of listing; once for each partition.",
+)
+
 # How fast it goes.
 CHUNK_RECORDS: Final = Metric(
     "smart_chunk_records", "histogram", "records", (), "Records folded in one piece.", _POWERS_OF_TWO
@@ -56,7 +68,7 @@ CHUNK_SECONDS: Final = Metric(
     "histogram",
     "seconds",
     ("stage",),
-    "Time that a chunk took, by stage (decode, fold, profiles).",
+    "Time that a chunk took, by stage (decode, fold, profiles, catalogue).",
     _MILLISECONDS_TO_MINUTE,
 )
 APPEND_TO_COMMIT_SECONDS: Final = Metric(

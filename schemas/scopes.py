@@ -11,8 +11,8 @@ import re
 from typing import Final, NamedTuple
 
 MARKET: Final = "market"
-SHOP_KINDS: Final = ("", "category", "item", "brand", "channel", "group", "power", "age", "gender")
-"""What a shop may be crossed with; "" is the shop itself."""
+SHOP_KINDS: Final = ("", "category", "item", "brand", "channel", "new", "group", "power", "age", "gender")
+"""What a shop may be crossed with; "" is the shop itself, `new` its new items by first level of channel."""
 MARKET_KINDS: Final = ("", "category", "brand")
 """What the market may be crossed with: `market`, `market|category=c1`, and a brand over all shops, `brand=b1`."""
 OTHER: Final = "_other"
@@ -25,7 +25,7 @@ _ENCODED_CHANNEL: Final = str.maketrans({"%": "%25", "|": "%7C", "=": "%3D"})
 _ESCAPE: Final = re.compile(r"%(.{0,2})", re.DOTALL)
 _ESCAPES: Final = {"25": "%", "7C": "|", "3D": "=", "2F": "/"}
 _FORMS: Final = (
-    "a scope is shop=ID, shop=ID|KIND=VALUE (category, item, brand, channel, group, power, age, gender), "
+    "a scope is shop=ID, shop=ID|KIND=VALUE (category, item, brand, channel, new, group, power, age, gender), "
     "brand=ID, market or market|category=ID"
 )
 

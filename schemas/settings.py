@@ -17,7 +17,7 @@ from schemas.errors import UsageError
 
 PREFIX: Final = "SMART_"
 SCOPE_WORDS: Final = (
-    "shop", "item", "category", "brand", "channel", "group", "power", "age", "gender",
+    "shop", "item", "category", "brand", "channel", "new", "group", "power", "age", "gender",
     "market", "market-category", "brand-wide",
 )  # fmt: skip
 """What figures may be of: the shop itself and its crosses, the market, its categories, a brand over all shops."""
@@ -203,6 +203,9 @@ class Settings(BaseSettings):
     fetch_max_bytes: int = _setting(16_777_216, "bytes", "What one answer of a broker may hold.", ge=65_536)
     profiles_per_second: int = _setting(
         5_000, "records", "Profiles that a worker takes in, at most, behind the live events.", ge=1, le=1_000_000
+    )
+    catalogue_interval_ms: int = _setting(
+        2_000, "ms", "Time between two looks at listing dates that have changed, at least.", ge=10, le=3_600_000
     )
     max_chunk_records: int = _setting(4_096, "records", "Records that are folded in one piece.", ge=1, le=65_536)
     reconnect_pause_ms: int = _setting(

@@ -4,16 +4,18 @@
     smart:pages:{scope}   hash: page number → difference page added up over all partitions, the first from zero on
     smart:index:{family}  hash: value → nothing; the scopes of a family that have ever had figures, by their last word
     smart:peers:{T}|{W}   string: what is published of all tiers of shops for a period, JSON; by the first who asks
+    smart:power:{T}|{W}   string: the new-product power of all shops in a period, JSON; by the first who asks
     smart:restated:{scope}  hash: number → restatement record, compact JSON; the newest ones
     smart:minutes:{scope} hash: hour since 1970 UTC → the page of its minutes (processors.intraday.pages), summed up
     smart:crossed:{shop}|{kind}  hash: scopes of a shop crossed with channels or items, counted by the minute → their
                           last hour
     smart:clock           hash: partition → the instant that its minutes are of, ms since 1970
     smart:promotions      hash: promotion id → the promotion in force, JSON
+    smart:onsale:{shop}   hash: date of listing, `-` where it is not known → items of the shop that are on sale
     smart:owner:{n}       the mark of the worker that shows the scopes placed in partition n: a random word of its own
 
-The store is a copy: everything in it can be written again from the topics. Workers write all of it but the tiers, which
-are computed from the rest, once (docs/concepts/peers.md).
+The store is a copy: everything in it can be written again from the topics. Workers write all of it but tiers and
+powers, which are computed from the rest, once (docs/concepts/peers.md).
 """
 
 from typing import Final
@@ -21,12 +23,16 @@ from typing import Final
 LIVE_PREFIX: Final = "smart:live:"
 PAGES_PREFIX: Final = "smart:pages:"
 PEERS_PREFIX: Final = "smart:peers:"
+POWER_PREFIX: Final = "smart:power:"
 INDEX_PREFIX: Final = "smart:index:"
 RESTATED_PREFIX: Final = "smart:restated:"
 MINUTES_PREFIX: Final = "smart:minutes:"
 CROSSED_PREFIX: Final = "smart:crossed:"
 CLOCK_KEY: Final = "smart:clock"
 PROMOTIONS_KEY: Final = "smart:promotions"
+ON_SALE_PREFIX: Final = "smart:onsale:"
+NO_DATE: Final = "-"
+"""Field of the items whose date of listing is not known."""
 OWNER_PREFIX: Final = "smart:owner:"
 
 
@@ -87,6 +93,11 @@ def peers_key(as_of: str, window_days: int) -> str:
     return f"{PEERS_PREFIX}{as_of}|{window_days}"
 
 
+def power_key(as_of: str, window_days: int) -> str:
+    """Key of the new-product power of all shops in a period."""
+    return f"{POWER_PREFIX}{as_of}|{window_days}"
+
+
 def restated_key(scope: str) -> str:
     """Key of the hash with the newest restatements of a scope; its fields are their numbers."""
     return RESTATED_PREFIX + scope
@@ -108,6 +119,15 @@ def crossed_key(shop_scope: str, kind: str) -> str:
     'smart:crossed:shop=s1|channel'
     """
     return f"{CROSSED_PREFIX}{shop_scope}|{kind}"
+
+
+def on_sale_key(shop_scope: str) -> str:
+    """Key of the hash with the numbers of a shop's items on sale.
+
+    >>> on_sale_key("shop=s1")
+    'smart:onsale:shop=s1'
+    """
+    return ON_SALE_PREFIX + shop_scope
 
 
 def owner_key(partition: int) -> str:

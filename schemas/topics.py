@@ -24,11 +24,12 @@ FACTORS_RESTATEMENTS: Final = "factors.restatements"
 INTRADAY_PAGES: Final = "intraday.pages"
 INTRADAY_MINUTES: Final = "intraday.minutes"
 SHOPS: Final = "shops"
+ITEMS: Final = "items"
 PROMOTIONS: Final = "promotions"
 CLOCK: Final = "clock"
 DEAD_LETTER_SUFFIX: Final = ".dlq"
 
-WITH_DEAD_LETTERS: Final = (*SOURCE_TOPICS, PROMOTIONS)
+WITH_DEAD_LETTERS: Final = (*SOURCE_TOPICS, ITEMS, PROMOTIONS)
 
 LEDGER_TABLE: Final = "ledgers"
 """Name of the table whose changelog holds all durable state."""
@@ -232,6 +233,17 @@ def _intraday(partitions: int, history_days: int) -> tuple[Topic, ...]:
 def _control() -> tuple[Topic, ...]:
     return (
         Topic(SHOPS, 1, _COMPACTED, "shop_id", "shop record, JSON", "shop administration", "workers", "control"),
+        Topic(
+            ITEMS,
+            1,
+            _COMPACTED,
+            "item_id",
+            "item record, JSON",
+            "the shops' catalogues; smart catalogue; workers, where a version in force has been written over",
+            "workers",
+            "control",
+        ),
+        _dead_letters(ITEMS, 1),
         Topic(
             PROMOTIONS,
             1,

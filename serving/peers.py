@@ -11,7 +11,7 @@ from processors.calendar import date_of, day_of
 from processors.counters import GMV, ITEMS
 from processors.figures import Provenance
 from processors.pages import PageError
-from processors.peers import MIN_SHOPS, peer_block, shop_of
+from processors.peers import MIN_SHOPS, Shop, peer_block, shop_of
 from processors.snapshot import Values, records_at, values_at
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord
@@ -48,6 +48,16 @@ async def peers_of(
     windows, horizon_days: those of the workers. Raises SmartError where there is no such period, no tier or no figure,
     StoreError.
     """
+    window_days, end = await last_period(reader, shop, date, windows, horizon_days)
+    block = await _block(reader, end, windows, window_days)
+    own = await figures_at(reader, [shop.name], windows, window_days, end, Provenance())
+    return _record(block, shop, own)
+
+
+async def last_period(
+    reader: StoreReader, shop: Scope, date: dt.date | None, windows: Sequence[int], horizon_days: int
+) -> tuple[int, dt.date]:
+    """(length in days, end) of the shop's last complete period up to `date`. Arguments and errors as of `peers_of`."""
     newest = await reader.newest(shop.name)
     if not newest:
         raise SmartError(f"there are no figures of {shop.name}")
@@ -61,9 +71,20 @@ async def peers_of(
             f"there are no figures of the whole period of {window_days} days to {end}: data begin on "
             f"{latest.history_from or 'no known date'}, and {horizon_days} dates are kept"
         )
-    block = await _block(reader, end, windows, window_days)
-    own = await figures_at(reader, [shop.name], windows, window_days, end, Provenance())
-    return _record(block, shop, own)
+    return window_days, end
+
+
+async def shops_at(reader: StoreReader, windows: Sequence[int], end: dt.date) -> tuple[list[str], Values]:
+    """All shops, and their figures and those of the market (the last one) at a date. Raises SmartError, StoreError."""
+    shops = await reader.family("shop")
+    packed = await reader.pages_of_many([*shops, MARKET])
+    try:
+        values = values_at(packed, len(shops) + 1, len(windows), day_of(end))
+    except PageError as error:
+        raise SmartError(f"the pages of the serving store cannot be read: {error}") from error
+    if not _is_whole(values):
+        raise StoreError("the serving store is being written: its shops do not add up to the market; try again soon")
+    return shops, values
 
 
 async def _block(reader: StoreReader, end: dt.date, windows: Sequence[int], window_days: int) -> PeerBlock:
@@ -71,16 +92,7 @@ async def _block(reader: StoreReader, end: dt.date, windows: Sequence[int], wind
     key = peers_key(end.isoformat(), window_days)
     found = await reader.published_once(key)
     if found is None:
-        shops = await reader.family("shop")
-        packed = await reader.pages_of_many([*shops, MARKET])
-        try:
-            values = values_at(packed, len(shops) + 1, len(windows), day_of(end))
-        except PageError as error:
-            raise SmartError(f"the pages of the serving store cannot be read: {error}") from error
-        if not _is_whole(values):
-            raise StoreError(
-                "the serving store is being written: its shops do not add up to the market; try again soon"
-            )
+        shops, values = await shops_at(reader, windows, end)
         found = await reader.publish_once(key, _computed(shops, values, windows, window_days, end).encode())
     try:
         return decode_block(found)
@@ -91,12 +103,20 @@ async def _block(reader: StoreReader, end: dt.date, windows: Sequence[int], wind
 def _computed(
     shops: Sequence[str], values: Values, windows: Sequence[int], window_days: int, end: dt.date
 ) -> PeerBlock:
+    return peer_block(shops_of(shops, values, windows, window_days, end), end.isoformat(), window_days)
+
+
+def shops_of(
+    shops: Sequence[str], values: Values, windows: Sequence[int], window_days: int, end: dt.date
+) -> list[Shop]:
+    """The shops that were active in the period, as they are put into tiers."""
+
     def by_shop(window: int) -> dict[str, list[FactorRecord]]:
         records = records_at(shops, values, windows, window, day_of(end), Provenance())
         return {name: list(group) for name, group in groupby(records, key=lambda record: record.scope)}
 
     period, longest = by_shop(window_days), by_shop(windows[-1])
-    return peer_block([shop_of(period[name], longest[name]) for name in period], end.isoformat(), window_days)
+    return [shop_of(period[name], longest[name]) for name in period]
 
 
 def _is_whole(values: Values) -> bool:

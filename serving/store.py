@@ -1,5 +1,6 @@
 """Reads the serving store: the newest figures of a scope. Every number was computed by the workers; nothing is here."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,18 +10,21 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from processors.calendar import NO_DAY, day_of
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record, decode_records
 from schemas.restatements import RestatementRecord, decode_restatement
 from schemas.store import (
     CLOCK_KEY,
     LIVE_PREFIX,
+    NO_DATE,
     PROMOTIONS_KEY,
     crossed_key,
     index_key,
     live_field,
     live_key,
     minutes_key,
+    on_sale_key,
     pages_key,
     parse_live_field,
     restated_key,
@@ -101,8 +105,24 @@ class StoreReader:
 
         name: what they have in common, such as `shop` or `shop=s1|item` (docs/concepts/breakdown.md).
         """
-        listed = (await self._ask([("EVAL", _LISTED, 1, index_key(name))]))[0].decode()
-        return sorted(f"{name}={value}" for value in listed.split("\n")) if listed else []
+        return (await self.families([name]))[0]
+
+    async def families(self, names: Sequence[str]) -> list[list[str]]:
+        """`family` for several names at once."""
+        answers = await self._ask([("EVAL", _LISTED, 1, index_key(name)) for name in names])
+        listed = [answer.decode() for answer in answers]
+        return [
+            sorted(f"{name}={value}" for value in values.split("\n")) if values else []
+            for name, values in zip(names, listed, strict=True)
+        ]
+
+    async def on_sale(self, shops: Sequence[str]) -> list[dict[int, int]]:
+        """For each shop (its scope) the day number of listing, NO_DAY where it is not known → items on sale."""
+        hashes = await self._ask([("HGETALL", on_sale_key(shop)) for shop in shops])
+        try:
+            return [{_day_listed(field.decode()): int(n) for field, n in fields.items()} for fields in hashes]
+        except ValueError as error:
+            raise StoreError(f"the serving store holds no numbers of items on sale: {error}") from error
 
     async def newest_of_many(
         self, scopes: Sequence[str], window_days: int, currencies: Sequence[str]
@@ -202,6 +222,10 @@ class StoreReader:
             f"the serving store at {self._address} does not answer ({error}); start it with 'smart demo', "
             "or set SMART_REDIS_URL"
         )
+
+
+def _day_listed(field: str) -> int:
+    return NO_DAY if field == NO_DATE else day_of(dt.date.fromisoformat(field))
 
 
 def _records(scope: str, fields: dict[bytes, bytes]) -> list[FactorRecord]:

@@ -21,6 +21,7 @@ from processors.audit import LIVE, Difference, Shown
 from processors.calendar import Zones, day_of
 from processors.decode import Decoded, decode
 from processors.decode.fields import RefusedError
+from processors.decode.items import day_listed, decode_item
 from processors.decode.profiles import decode_profile
 from processors.decode.reference import Place as Lay
 from processors.evidence import Evidence
@@ -28,10 +29,11 @@ from processors.recount import Recount
 from schemas.durable import TOTALS_KEY, DurableError, Totals, decode_totals, is_published
 from schemas.errors import SmartError
 from schemas.factors import FactorRecord, decode_record
+from schemas.item import Item
 from schemas.profile import Profile
 from schemas.scopes import Scope
 from schemas.settings import Settings
-from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, PROFILES, SOURCE_TOPICS, changelog_topic
+from schemas.topics import EVENT_TOPICS, FACTORS_LIVE, ITEMS, PROFILES, SOURCE_TOPICS, changelog_topic
 from stream.transport.chunk import Chunk
 from stream.transport.driver import install
 from stream.transport.private import partition_counts
@@ -178,7 +180,8 @@ class Cut:
     def places(self) -> list[Place]:
         """What has to be read."""
         topics = [self._changelog, FACTORS_LIVE, *(SOURCE_TOPICS if self.source == "events" else ())]
-        return [(topic, partition) for topic in topics for partition in range(self._settings.partitions)]
+        places = [(topic, partition) for topic in topics for partition in range(self._settings.partitions)]
+        return [*places, (ITEMS, 0)] if self.source == "events" else places
 
     def apply(self, chunk: Chunk) -> None:
         """Take in records."""
@@ -186,6 +189,11 @@ class Cut:
             for key, value in zip(chunk.keys, chunk.values, strict=True):
                 scope = (key or b"").rsplit(b"|", 3)[0].decode(errors="replace")
                 _put(self._live.setdefault(scope, {}), key or b"", value)
+            return
+        if chunk.topic == ITEMS:  # whatever partition an item is in
+            for partition in range(self._settings.partitions):
+                self._changed.setdefault(partition, set())
+            self._events.setdefault((ITEMS, 0), []).append(chunk)
             return
         changed = self._changed.setdefault(chunk.partition, set())
         if chunk.topic in SOURCE_TOPICS:
@@ -210,8 +218,10 @@ class Cut:
             # The zones in which dates were taken are in the ledgers' dictionaries, whatever is counted from.
             self._zone_names.update(self._evidence.zones)
         if self.source == "events":
+            listed = self._listed()
             for partition in sorted(self._changed):
-                self._evidence.put_events(partition, self._decoded(partition), self._day_at, self._profiles(partition))
+                decoded, profiles = self._decoded(partition), self._profiles(partition)
+                self._evidence.put_events(partition, decoded, self._day_at, profiles, listed)
         self._changed.clear()
 
     def recount(self, only: Iterable[Scope] | None = None) -> Recount:
@@ -290,6 +300,30 @@ class Cut:
                 if offset < upto:
                     with contextlib.suppress(RefusedError):
                         yield decode_profile(value, key, lay)
+
+    def _listed(self) -> dict[str, int]:
+        """Item → the day number of its listing, by the newest record of the catalogue."""
+        newest: dict[bytes, Item] = {}
+        deleted: set[bytes] = set()
+        for chunk in self._events.get((ITEMS, 0), ()):
+            for key, value in zip(chunk.keys, chunk.values, strict=True):
+                if value is None:
+                    deleted.add(key or b"")
+                    continue
+                with contextlib.suppress(RefusedError):
+                    item = decode_item(value, key or b"")
+                    known = newest.get(item.item_id)
+                    is_later = known is None or item.updated_ms > known.updated_ms
+                    if known is not None and item.updated_ms == known.updated_ms and item.item_id not in deleted:
+                        is_later = item.digest() > known.digest()
+                    if is_later:
+                        newest[item.item_id] = item
+                        deleted.discard(item.item_id)
+        return {
+            name.decode(): day_listed(one.listed_on)
+            for name, one in newest.items()
+            if one.listed_on is not None and name not in deleted
+        }
 
 
 def _put(newest: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:

@@ -23,6 +23,7 @@ from schemas.topics import (
     EVENT_TOPICS,
     FACTORS_PAGES,
     INTRADAY_PAGES,
+    ITEMS,
     LEDGER_TABLE,
     PROFILES,
     PROMOTIONS,
@@ -87,6 +88,7 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
 
     store = StoreWriter(settings.redis_url.get_secret_value(), metrics, resync)
     control = ControlReader([SHOPS, PROMOTIONS, CLOCK], take_in, brokers=settings.brokers)
+    items = ControlReader([ITEMS], take_in, brokers=settings.brokers)
     progress = ConsumerProgress(app)
     world = World(settings, metrics, store, progress, before_first=control.start)
     app.committer = world
@@ -98,6 +100,12 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     app.agent(pages, name="pages")(pages_agent(world.add_pages))
     hours = app.chunk_topic(INTRADAY_PAGES, from_start=True, compacted=True)
     app.agent(hours, name="hours")(pages_agent(world.add_hours))
+
+    @app.task
+    async def read_catalogue() -> None:
+        # Nobody waits for a million records: partitions count by the dates that they know, and follow.
+        await items.start()
+        world.items.catalogue.complete()
 
     @app.task
     async def write_store() -> None:
@@ -115,6 +123,7 @@ def build(settings: Settings, metrics: Metrics, data_dir: Path) -> BatchApp:
     async def leave(*_args: Any, **_options: Any) -> None:
         await store.drain(DRAIN_S)
         await control.stop()
+        await items.stop()
 
     return app
 
@@ -182,6 +191,7 @@ async def _tell_gauges(app: BatchApp, world: World, metrics: Metrics) -> None:
         await asyncio.sleep(GAUGES_EVERY_S)
         now_ms, complete_ms = world.now_ms(), world.clock.complete_through_ms()
         metrics.set(m.CLOCK_SECONDS, now_ms / 1000)
+        metrics.set(m.CATALOGUE_ITEMS, len(world.items.catalogue))
         if complete_ms is not None:
             metrics.set(m.COMPLETE_THROUGH_SECONDS, complete_ms / 1000)
         for partition, source in list(world.sources.items()):
@@ -213,6 +223,7 @@ def _tell_sizes(partition: int, world: World, metrics: Metrics) -> None:
         (m.STATE_NAMES, sizes.names),
         (m.STATE_ROWS, sizes.rows),
         (m.STATE_BYTES, sizes.bytes),
+        (m.ITEMS_UNKNOWN, state.unknown_items()),
         (m.INTRADAY_MARKS, minutes.marks),
         (m.INTRADAY_ROWS, minutes.rows),
         (m.INTRADAY_BYTES, minutes.bytes),

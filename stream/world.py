@@ -48,11 +48,13 @@ from schemas.topics import (
     FACTORS_RESTATEMENTS,
     INTRADAY_MINUTES,
     INTRADAY_PAGES,
+    ITEMS,
     PROMOTIONS,
     SHOPS,
     changelog_topic,
 )
 from stream.aggregator import PagePartition
+from stream.catalogue import CatalogueLog, on_sale_fields
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
@@ -135,6 +137,9 @@ class World:
         self._hours_taken_ms: dict[int, int] = {}
         """Partition → when its minutes were published last, by the wall."""
         self.promotions = PromotionLog(settings.application_id)
+        self.items = CatalogueLog(settings.application_id, settings.max_names)
+        self._catalogue_at_ms: dict[int, int] = {}
+        """Partition → when it last looked at what has changed in the catalogue, by the wall."""
         self.pages_came = asyncio.Event()
         """Pages have been added up since it was cleared."""
         self._zones = Zones()
@@ -250,6 +255,8 @@ class World:
                     self.clock.note(decode_clock(record.value))
                 elif record.topic == PROMOTIONS:
                     self.promotions.note(record)
+                elif record.topic == ITEMS:
+                    self.items.note(record)
                 elif record.topic == SHOPS and record.key is not None:
                     self._note_shop(record.key.decode(), record.value)
             except ValueError as error:
@@ -269,13 +276,20 @@ class World:
             self.hours[partition].refresh()
         if partition == 0:
             self.promotions.refresh()
+            self.items.catalogue.refresh()
 
     # --- the table's store
 
     def begin(self, partition: int) -> None:
         """Make room for a partition that is being taken over."""
         self._taken_over_at[partition] = time.monotonic()
-        state = Partition(self.config, self._today() or 1, number=partition, zone_of=self._zone_of)
+        state = Partition(
+            self.config,
+            self._today() or 1,
+            number=partition,
+            zone_of=self._zone_of,
+            catalogue=self.items.catalogue,
+        )
         self.sources[partition] = SourcePartition(state, self._options)
 
     def load(self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
@@ -299,8 +313,10 @@ class World:
         self.hours.pop(partition, None)
         self._hours_are_whole.discard(partition)
         self._hours_taken_ms.pop(partition, None)
+        self._catalogue_at_ms.pop(partition, None)
         if partition == 0:
             self.promotions.refresh()
+            self.items.catalogue.refresh()
         self._unshown.pop(partition, None)
         self._store.forget(partition)
         self._oldest_append_ms.pop(partition, None)
@@ -340,7 +356,8 @@ class World:
             figures.append(hours)
             if shows_any:
                 source.note_change()  # as above
-        letters = self._collect_promotions(source) if partition == 0 else []
+        self._follow_catalogue(partition, source)
+        control = [*self._collect_promotions(source), *self._collect_items(source)] if partition == 0 else []
         changes = source.collect(
             latest_day(now_ms) if now_ms else 0,
             at_ms=now_ms,
@@ -349,7 +366,7 @@ class World:
             minute=now_ms // 60_000 if with_minutes else None,
         )
         records = self._transaction(partition, changes, figures)
-        return records + letters
+        return records + control
 
     async def collect_early(self, partition: int) -> Records:
         """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
@@ -440,6 +457,36 @@ class World:
         for name, value in found.shown.items():
             self._unshown[0].put(PROMOTIONS_KEY, name, value)
         return found.letters
+
+    def _collect_items(self, source: SourcePartition) -> list[Outgoing]:
+        """The same of the catalogue: dead letters, versions in force that go out again, numbers of items on sale."""
+        judged = source.totals.control_offsets
+        found = self.items.collect(judged.get(ITEMS, 0))
+        if found.next_offset > judged.get(ITEMS, 0):
+            judged[ITEMS] = found.next_offset
+            source.note_change()
+        for on_sale in self.items.catalogue.take_on_sale() if self.items.catalogue.is_whole else ():
+            key, fields = on_sale_fields(on_sale)
+            if on_sale.is_whole:
+                self._unshown[0].replace(key, {name: value for name, value in fields.items() if value is not None})
+            for name, value in () if on_sale.is_whole else fields.items():
+                self._unshown[0].put(key, name, value)
+            source.note_change()
+        return found.letters + found.restored
+
+    def _follow_catalogue(self, partition: int, source: SourcePartition) -> None:
+        """Now and then, take in what the catalogue says otherwise: behind the events that have come."""
+        wall_ms = self._wall_ms()
+        last_ms = self._catalogue_at_ms.get(partition)
+        if last_ms is not None and 0 <= wall_ms - last_ms < self._settings.catalogue_interval_ms:
+            return
+        self._catalogue_at_ms[partition] = wall_ms
+        began = time.perf_counter()
+        items = source.partition.follow_catalogue()
+        if items:
+            source.note_change()
+            self._metrics.observe(m.CHUNK_SECONDS, time.perf_counter() - began, stage="catalogue")
+            self._metrics.count(m.ITEMS_RELISTED, items)
 
     def _are_minutes_due(self, partition: int, now_ms: int) -> bool:
         """Minutes are published at a slower pace than other figures, and not of all partitions in one round.

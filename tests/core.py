@@ -7,8 +7,10 @@ import json
 import numpy as np
 
 from processors.calendar import date_of, day_of
+from processors.catalogue import Catalogue
 from processors.counters import B_EXISTING, BUYER_DAYS, GMV, GMV_EXISTING, ITEMS, N_COUNTS, S_EXISTING, B, S
 from processors.decode import decode
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from processors.partition import CoreConfig, Partition
 from schemas.scopes import parse
@@ -38,8 +40,17 @@ def decoded(values):
     return columns
 
 
-def new_partition(today, config=EVERYTHING, zones=ZONES):
-    return Partition(config, day_of(today), zone_of=zones.get)
+def catalogue_of(records=()):
+    """A catalogue that has been read, with these records in it."""
+    catalogue = Catalogue(10_000)
+    catalogue.complete()
+    for record in records:
+        catalogue.note(decode_item(record))
+    return catalogue
+
+
+def new_partition(today, config=EVERYTHING, zones=ZONES, catalogue=None):
+    return Partition(config, day_of(today), zone_of=zones.get, catalogue=catalogue)
 
 
 def fold_into(partition, values):
@@ -48,9 +59,9 @@ def fold_into(partition, values):
     return partition
 
 
-def folded(batches, today, config=EVERYTHING, zones=ZONES):
+def folded(batches, today, config=EVERYTHING, zones=ZONES, catalogue=None):
     """A partition that has taken in batches of record values."""
-    partition = new_partition(today, config, zones)
+    partition = new_partition(today, config, zones, catalogue)
     for batch in batches:
         fold_into(partition, batch)
     return partition
@@ -62,17 +73,25 @@ def fold_profiles_into(partition, records):
     return partition
 
 
-def reloaded(records, today, config=EVERYTHING, zones=ZONES):
+def reloaded(records, today, config=EVERYTHING, zones=ZONES, catalogue=None):
     """A partition made from changelog records (key → newest value), in the order given."""
-    partition = new_partition(today, config, zones)
+    partition = new_partition(today, config, zones, catalogue)
     partition.load(list(records), list(records.values()))
     partition.rebuild(day_of(today))
     return partition
 
 
-def oracle_of(values, zones=ZONES, profiles=()):
-    """profiles: their records, in any order."""
-    return Oracle(values, zones=zones, profiles=newest_profiles(profiles))
+def oracle_of(values, zones=ZONES, profiles=(), items=()):
+    """profiles, items: their records, in any order."""
+    return Oracle(values, zones=zones, profiles=newest_profiles(profiles), listed=newest_listings(items))
+
+
+def newest_listings(records):
+    """Item → the date of its listing, by the newest record. No two of one instant say different things."""
+    newest = {}
+    for made in sorted(map(json.loads, records), key=lambda made: made["updated_at"]):
+        newest[made["item_id"]] = made.get("listed_on")
+    return {item: dt.date.fromisoformat(listed) for item, listed in newest.items() if listed}
 
 
 def newest_profiles(records):

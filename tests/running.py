@@ -14,6 +14,7 @@ import msgspec
 
 from processors.audit import unlike
 from processors.backtest import Backtest, Question
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from schemas.adapters import FORMATS
 from schemas.control import ShopRecord
@@ -193,7 +194,7 @@ def values_of(path, format_name, shop="shop", rows=None):
         return [one.value for one in made if not isinstance(one, Refusal)]
 
 
-def assert_shows_the_backtest(live, values, question, horizon_days=731, profiles=()):
+def assert_shows_the_backtest(live, values, question, horizon_days=731, profiles=(), items=()):
     """Every live record of the horizon is the backtest's, and every one of the backtest's is there.
 
     Later dates than the newest of a scope have not come for it yet. Returns how many records were compared.
@@ -206,6 +207,7 @@ def assert_shows_the_backtest(live, values, question, horizon_days=731, profiles
     for at in range(0, len(values), 20_000):
         run.feed(values[at : at + 20_000])
     run.feed_profiles([decode_profile(record) for record in profiles])
+    run.feed_items(map(decode_item, items))
     expected = {record.key: record for record in run.records()}
     # A scope all of whose lines lie before the horizon has no currency any more; the backtest still names one.
     without_money = {

@@ -7,19 +7,19 @@ from processors.calendar import date_of, day_of
 from processors.figures import Provenance
 from processors.partition import CoreConfig
 from schemas.store import index_entry, live_field, live_key, pages_key
-from tests.core import folded
+from tests.core import catalogue_of, folded
 from tests.streams import ALL_WORDS
 
 WINDOWS = (1, 7)
 
 
-def show(url, values, today, *, windows=WINDOWS, words=ALL_WORDS, history_from="2020-01-01", dated=None):
+def show(url, values, today, *, windows=WINDOWS, words=ALL_WORDS, history_from="2020-01-01", dated=None, items=()):
     """Put all figures of record values into the store; returns the newest records by scope.
 
-    today: the date of every scope. dated: scope → another date.
+    today: the date of every scope. dated: scope → another date. items: records of the catalogue.
     """
     config = CoreConfig(windows=windows, scopes=words, horizon_days=731, max_rows=100_000)
-    partition = folded([values], today, config, zones={})
+    partition = folded([values], today, config, zones={}, catalogue=catalogue_of(items))
     aggregate = Aggregate(windows, config.horizon_days)
     for _, key, value in partition.take_pages(day_of(today) + 1):
         aggregate.apply(key, value)

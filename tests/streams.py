@@ -20,7 +20,9 @@ ZONES = {
     "s4": "Pacific/Apia",  # had no 30 December 2011
     "s5": "America/Sao_Paulo",  # put its clock forward at midnight
 }
-EVENT_WORDS = frozenset({"shop", "category", "item", "brand", "channel", "market", "market-category", "brand-wide"})
+EVENT_WORDS = frozenset(
+    {"shop", "category", "item", "brand", "channel", "new", "market", "market-category", "brand-wide"}
+)
 PROFILE_WORDS = frozenset({"group", "power", "age", "gender"})
 ALL_WORDS = EVENT_WORDS | PROFILE_WORDS
 FIRST_DATES = ("2011-12-25", "2018-10-31", "2023-12-28", "2024-02-27", "2024-03-07", "2024-11-01")
@@ -162,6 +164,37 @@ def seeded_profiles(seed, n, *, users=40):
             }
         )
         for _ in range(n)
+    ]
+
+
+def listings_of(items, first_date):
+    """Catalogue records of the items around a date, several of each, no two of one instant."""
+    start = dt.date.fromisoformat(first_date)
+    listed = st.builds(lambda days: (start + dt.timedelta(days=days)).isoformat(), days())
+    versions = st.lists(st.tuples(either(*items), either(None) | listed), max_size=6)
+    return versions.map(
+        lambda found: [
+            encode({"item_id": item, "updated_at": at, "shop_id": "s1", "listed_on": since})
+            for at, (item, since) in enumerate(found, 1)
+        ]
+    )
+
+
+def seeded_listings(seed, n, *, items=4, days=1_100, first_date="2022-12-30"):
+    """`n` catalogue records of the items of a seeded stream, no two of one instant."""
+    rng = random.Random(seed)
+    start = dt.date.fromisoformat(first_date)
+    return [
+        encode(
+            {
+                "item_id": f"i{rng.randrange(1, items + 1)}",
+                "updated_at": at,
+                "shop_id": f"s{rng.randrange(1, 6)}",
+                "listed_on": rng.choice([None, (start + dt.timedelta(days=rng.randrange(days))).isoformat()]),
+                "on_sale": rng.random() < 0.8,
+            }
+        )
+        for at in range(n)
     ]
 
 

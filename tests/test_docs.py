@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from processors.backtest import Backtest, Question
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from processors.decode.reference import decode_record
 from schemas.control import decode_shop
@@ -155,6 +156,8 @@ def test_examples_in_json_are_what_they_say(page):
             decode_record(body.encode())
         elif example.get("kind") == "factors":
             decode_factors(body.encode())
+        elif "listed_on" in example:
+            decode_item(body.encode(), example["item_id"].encode())
         elif "updated_at" in example:
             decode_profile(body.encode(), example["user_id"].encode())
         elif example.get("kind") == "restatement":

@@ -19,6 +19,7 @@ from schemas.errors import UsageError
 from schemas.refusals import Code, Refusal
 from schemas.scopes import Scope, ScopeError, parse
 from schemas.settings import SCOPE_WORDS
+from stream.catalogue import read_items
 from stream.files import InputFiles
 from stream.profiles import read_profiles
 
@@ -52,6 +53,7 @@ def backtest(
     shop_id: Annotated[str, typer.Option(help="The shop, for formats that name none.")] = "shop",
     emit: Annotated[str, typer.Option(help=f"What to print, of {', '.join(EMITTED)}.")] = "factors",
     profiles: Annotated[Path | None, typer.Option(help="Profiles of users (JSON lines).", show_default=False)] = None,
+    catalogue: Annotated[Path | None, typer.Option(help="Items of shops (JSON lines).", show_default=False)] = None,
     audiences: Annotated[Path | None, typer.Option(help="Audience definitions.", show_default=False)] = None,
 ) -> None:
     """Compute the factors of files of events, with no Kafka.
@@ -80,6 +82,9 @@ def backtest(
     if profiles is not None:
         for some in read_profiles(InputFiles([profiles]), unread):
             run.feed_profiles(some)
+    if catalogue is not None:
+        for items in read_items(InputFiles([catalogue]), unread):
+            run.feed_items(items)
     _feed(run, InputFiles(files), format_name, shop_id, unread)
     out = sys.stdout.buffer
     for record in run.records():

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import typer
 
 from schemas.settings import Settings
-from schemas.topics import PROFILES, SHOPS
+from schemas.topics import ITEMS, PROFILES, SHOPS
 from stream.cli.environment import current_settings
 from stream.cli.playing import PlayProgress, quiet_clients, stop_on_signal
 from stream.play import LineWriter, Pace, Sender, play
 from stream.produce import BulkProducer
+from stream.simulate.items import item_records
 from stream.simulate.playlist import playlist, shop_records
 from stream.simulate.profiles import profile_records
 from stream.simulate.promotion import DAY_MS, Curve
@@ -64,8 +65,8 @@ def simulate(
 ) -> None:
     """Make seeded traffic: shoppers of many shops who browse, cart, order, pay and send things back.
 
-    Goes to Kafka at the rate asked for, with a record for each shop; or into a file. Some events come late or twice.
-    Times without an offset are those of SMART_DEFAULT_TIMEZONE. Exit code 1 where there is no broker.
+    Goes to Kafka at the rate asked for, with a record for each shop, user and item; or into a file. Some events come
+    late or twice. Times without an offset are those of SMART_DEFAULT_TIMEZONE. Exit code 1 where there is no broker.
     """
     if output is not None and duration is None:
         raise typer.BadParameter("--output needs --duration: a file has to end")
@@ -138,5 +139,7 @@ async def _sender(settings: Settings, scenario: Scenario, output: Path | None) -
         await producer.send(SHOPS, [record.key() for record in records], [record.encode() for record in records])
         for keys, values in profile_records(scenario):
             await producer.send(PROFILES, keys, values)
+        for keys, values in item_records(scenario):
+            await producer.send(ITEMS, keys, values)
         await producer.flush()
         yield producer

@@ -56,6 +56,15 @@ def test_figures_by_profile_need_no_kafka_either(events_file, tmp_path):
     assert "refused unknown_value 1" in result.stderr
 
 
+def test_what_is_new_is_in_the_catalogue(events_file, tmp_path):
+    catalogue = tmp_path / "items.jsonl"
+    made = [{"item_id": "i1", "updated_at": n, "shop_id": "s1", "listed_on": f"2026-0{n}-15"} for n in (1, 2)]
+    catalogue.write_bytes(b"\n".join([*map(encode, made), b'{"item_id":"i2","updated_at":1}']))
+    result = smart(events_file, *TODAY, "--windows", "1", "--scopes", "new", "--catalogue", catalogue)
+    assert [(record["scope"], record["s"]) for record in printed(result)] == [("shop=s1|new=organic", 1)]
+    assert "refused missing_field 1" in result.stderr
+
+
 def test_single_scopes_may_be_asked_and_several_dates(events_file):
     asked = ("--scope", "shop=s1|channel=organic", "--scope", "market", "--windows", "1,7")
     found = printed(smart(events_file, "--as-of", "2026-03-01,2026-03-05", *asked, "--as-of", "1999-12-31"))

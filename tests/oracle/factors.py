@@ -37,6 +37,7 @@ class Oracle:
     """Answers for any scope, window and date T, from all the records that were accepted.
 
     `profiles`: user → its newest profile, as {"group": …, "power": …, "age": …, "gender": …}, any of them absent.
+    `listed`: item → the date of its listing. On it and the 29 days after it, it is a new item.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Oracle:
         zones: Mapping[str, str] | None = None,
         default_zone: str = "Asia/Shanghai",
         profiles: Mapping[str, Mapping[str, str]] | None = None,
+        listed: Mapping[str, dt.date] | None = None,
     ) -> None:
         zone_of = {shop: ZoneInfo(name) for shop, name in (zones or {}).items()}
         self.ledger = Ledger(map(read, records), zone_of, ZoneInfo(default_zone))
         self._default_zone = ZoneInfo(default_zone)
         self._profiles = profiles or {}
+        self._listed = listed or {}
         self._seen: dict[tuple[bool, str], dict[Place, Seen]] = {}
 
     @property
@@ -65,8 +68,8 @@ class Oracle:
     def scopes(self, *kinds: str) -> list[str]:
         """The names of all scopes of these kinds that anything happened in.
 
-        Kinds: shop, category, item, brand, channel, group, power, age, gender (within shops), market, market-category,
-        brand-wide.
+        Kinds: shop, category, item, brand, channel, new, group, power, age, gender (within shops), market,
+        market-category, brand-wide.
         """
         within = {"market": (False, ""), "market-category": (False, "category"), "brand-wide": (False, "brand")}
         names = set()
@@ -142,16 +145,25 @@ class Oracle:
         if (is_in_shop, kind) not in self._seen:
             index: dict[Place, Seen] = defaultdict(Seen)
             for day in self.ledger.days:
-                for value in _values(day, kind):
+                for value in self._values(day, kind):
                     index[day.shop if is_in_shop else None, kind, value].active_on[day.date].add(day.user)
             for line in self.ledger.purchases:
-                for value in _values(line.day, kind):
+                for value in self._values(line.day, kind):
                     seen = index[line.day.shop if is_in_shop else None, kind, value]
                     seen.lines_on[line.day.date].append(line)
                     seen.buyers_on[line.day.date].add(line.day.user)
                     seen.currencies.add(line.currency)
             self._seen[is_in_shop, kind] = dict(index)
         return self._seen[is_in_shop, kind]
+
+    def _values(self, day: Day, kind: str) -> list[str]:
+        """The same, for what the event alone does not say."""
+        if kind != "new":
+            return _values(day, kind)
+        since = self._listed.get(day.item or "")
+        if since is None or day.channel is None or day.date not in dates_between(since, since + dt.timedelta(days=29)):
+            return []
+        return [day.channel.split("/")[0]]
 
 
 def _values(day: Day, kind: str) -> list[str]:

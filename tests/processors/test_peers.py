@@ -14,6 +14,7 @@ from processors.peers import (
     LEVELS,
     MIN_SHOPS,
     N_PARTS,
+    NO_TIER,
     PROTECTION,
     QUARTILE_SHOPS,
     RATIOS,
@@ -23,6 +24,7 @@ from processors.peers import (
     peer_block,
     published_figures,
     shop_of,
+    tier_numbers,
     tiers_of,
 )
 
@@ -74,6 +76,17 @@ def test_every_tier_is_at_least_six_shops_of_one_currency_and_tiers_do_not_meet(
         own = [shop for shop in shops if shop.currency == currency]
         tiers = tiers_of(own)
         assert sum(len(each) for _, _, each in tiers) == (len(own) if len(own) >= MIN_SHOPS else 0)
+
+
+@PROPERTY
+@given(markets())
+def test_tiers_by_number_are_those_that_are_published(shops):
+    numbers = dict(zip((shop.name for shop in shops), tier_numbers(shops), strict=True))
+    members = block_of(shops).members
+    for one, other in itertools.combinations(members, 2):
+        assert (members[one] == members[other]) == (numbers[one] == numbers[other])
+    in_none = [name for name, number in numbers.items() if number == NO_TIER]
+    assert not set(in_none) & members.keys()
 
 
 @PROPERTY

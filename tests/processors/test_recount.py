@@ -8,6 +8,7 @@ import pytest
 
 from processors.audit import unlike
 from processors.calendar import Zones, day_of
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from processors.evidence import Evidence
 from processors.recount import Recount
@@ -16,16 +17,18 @@ from schemas.factors import FactorRecord
 from schemas.scopes import parse
 from tests.core import (
     EVERYTHING,
+    catalogue_of,
     dates_around,
     decoded,
     fold_into,
     fold_profiles_into,
     new_partition,
+    newest_listings,
     oracle_of,
     today_of,
 )
 from tests.events import encode, purchase, refund, view
-from tests.streams import ALL_WORDS, WINDOWS, ZONES, delivered, seeded_profiles, seeded_stream
+from tests.streams import ALL_WORDS, WINDOWS, ZONES, delivered, seeded_listings, seeded_profiles, seeded_stream
 
 PARTITIONS = 3
 
@@ -38,45 +41,55 @@ def by_user(values):
     return parts
 
 
-def from_events(parts, profiles=()):
+def from_events(parts, profiles=(), items=()):
     zones, evidence = Zones(), Evidence()
+    listed = {item: day_of(date) for item, date in newest_listings(items).items()}
     read = [decode_profile(record) for record in profiles]
     for number, values in enumerate(parts):
         batches = [decoded(values[i : i + 100]) for i in range(0, len(values), 100)]
-        evidence.put_events(number, batches, lambda shop, ms: zones.day_at(ZONES.get(shop, "Asia/Shanghai"), ms), read)
+        evidence.put_events(
+            number, batches, lambda shop, ms: zones.day_at(ZONES.get(shop, "Asia/Shanghai"), ms), read, listed
+        )
     return evidence
 
 
-def records_of(values, today, profiles=()):
+def records_of(values, today, profiles=(), items=()):
     """The changelog of a partition that has taken in the values in three batches; newest record of each key."""
-    partition = new_partition(today, EVERYTHING)
+    catalogue = catalogue_of()
+    partition = new_partition(today, EVERYTHING, catalogue=catalogue)
     newest = {}
     for i in range(3):
+        for item in items[i::3]:
+            catalogue.note(decode_item(item))
+        partition.follow_catalogue()
         fold_profiles_into(partition, profiles[i::3])
         fold_into(partition, values[i::3])
         newest |= dict(partition.take_records())
     return {key: value for key, value in newest.items() if value is not None}
 
 
-def from_ledgers(parts, today, profiles=()):
+def from_ledgers(parts, today, profiles=(), items=()):
     evidence = Evidence()
     for number, values in enumerate(parts):
-        evidence.put_ledgers(number, records_of(values, today, profiles))
+        evidence.put_ledgers(number, records_of(values, today, profiles, items))
     return evidence
 
 
 @pytest.mark.parametrize("source", ["events", "ledgers"])
 def test_a_recount_is_the_brute_force(source):
     values = seeded_stream(5, 2_000, users=60, shops=4)
-    profiles = seeded_profiles(5, 200, users=60)
-    oracle, rng = oracle_of(values, profiles=profiles), random.Random(1)
+    profiles, items = seeded_profiles(5, 200, users=60), seeded_listings(5, 20)
+    oracle, rng = oracle_of(values, profiles=profiles, items=items), random.Random(1)
     parts, today = by_user(values), today_of(oracle)
-    recount = Recount(from_events(parts, profiles) if source == "events" else from_ledgers(parts, today, profiles))
+    is_of_events = source == "events"
+    recount = Recount(
+        from_events(parts, profiles, items) if is_of_events else from_ledgers(parts, today, profiles, items)
+    )
     scopes = oracle.scopes(*ALL_WORDS)
     assert sorted(scope.name for scope in recount.scopes(sorted(ALL_WORDS))) == scopes
     first, last = dates_around(oracle)
     compared = 0
-    for scope in ["market", "shop=s1", *rng.sample(scopes, 30)]:
+    for scope in ["market", "shop=s1", *rng.sample(scopes, 30), *oracle.scopes("new")[:3]]:
         for _ in range(6):
             date = first + (last - first) * rng.random()
             for window_days in WINDOWS:

@@ -4,15 +4,17 @@ Histories are tiny and mean: few users, orders and ids, so that everything colli
 purchase, versions of one line, duplicates, records that have to be refused; jumps over midnight.
 """
 
+import datetime as dt
 import random
 from dataclasses import dataclass, field
 
 from processors.decode.murmur import partition_of
-from schemas.topics import EVENTS_BROWSE, EVENTS_PURCHASE, PROFILES, dead_letter_topic
+from schemas.topics import EVENTS_BROWSE, EVENTS_PURCHASE, ITEMS, PROFILES, dead_letter_topic
 from tests.events import DAY_MS, encode, event
 
 START_MS = 1_772_323_200_000
 """2026-03-01T00:00Z."""
+ITEMS_SOLD = ["i1", "i2"]
 USERS = ["ann", "bob", "cat", "dan"]
 """Each partition has some of them."""
 ZONES = {"s1": "Asia/Shanghai", "s2": "America/New_York", "s3": "Asia/Shanghai"}
@@ -108,6 +110,12 @@ class Traffic:
         self._bought: list[tuple[str, str, dict]] = []
         self.accepted: list[bytes] = []
         self.profiles: list[bytes] = []
+        self.items: list[tuple[bytes, bytes | None]] = []
+        """(key, value) of the catalogue's records, good and bad, in the order of the topic."""
+        self.produced_items: list[str] = []
+        """For each of them "" or its refusal code."""
+        self.item_offsets: list[int] = []
+        """For each of them where it lies: the product writes into the topic, too."""
         self.produced: dict[tuple[str, int], list[str]] = {}
         """(topic, partition) → by offset what each record is: "" or its refusal code."""
 
@@ -122,6 +130,8 @@ class Traffic:
             return self._refused(wall_ms)
         if draw < 0.34:
             return self._profile()
+        if draw < 0.42:
+            return self._item(wall_ms)
         topic, user, value = self._event(wall_ms)
         self._made.append((topic, user, value))
         return self._noted(topic, user, value, "")
@@ -137,6 +147,20 @@ class Traffic:
             self.profiles.append(value)
         return self._noted(PROFILES, user, value, code)
 
+    def _item(self, wall_ms):
+        """Of the catalogue: listed now or long ago, newer or older than what is there, bad, or deleted."""
+        rng, item = self._rng, self._rng.choice(ITEMS_SOLD)
+        kind = rng.choice(["", "", "", "", "bad_time", "deleted"])
+        if kind == "deleted":
+            value = None
+        else:
+            listed = dt.datetime.fromtimestamp(wall_ms / 1_000 - 86_400 * rng.choice([0, 1, 6, 29, 30, 200]), dt.UTC)
+            listed_on = "soon" if kind else listed.date().isoformat()
+            value = encode({"item_id": item, "updated_at": rng.randint(1, 9), "shop_id": "s1", "listed_on": listed_on})
+        self.items.append((item.encode(), value))
+        self.produced_items.append("bad_time" if kind == "bad_time" else "")
+        return ITEMS, 0, item.encode(), value
+
     def _at(self, wall_ms):
         rng = self._rng
         instant = wall_ms - rng.choice(LAGS_DAYS) * DAY_MS - rng.choice([0, 0, 0, rng.randrange(4 * 3_600_000)])
@@ -151,18 +175,19 @@ class Traffic:
         if kind in {"again", "refund"} and self._bought:
             user, shop, order = rng.choice(self._bought)
         money = {"quantity": rng.randint(1, 3), "amount_minor": rng.choice([100, 250, 990])}
+        where = {"item_id": rng.choice(ITEMS_SOLD), "channel": rng.choice([None, "live/live_room"])}
         if kind in {"purchase", "again"}:
             self._bought.append((user, shop, order))
             currency = rng.choice(["CNY", "CNY", "CNY", "USD"])
             return (
                 EVENTS_PURCHASE,
                 user,
-                encode(event("purchase", user, at_ms=at_ms, shop=shop, currency=currency, **order, **money)),
+                encode(event("purchase", user, at_ms=at_ms, shop=shop, currency=currency, **where, **order, **money)),
             )
         if kind == "refund":
             part = rng.choice([{}, {}, {"quantity": 1, "amount_minor": 100}])
             return EVENTS_PURCHASE, user, encode(event("refund", user, at_ms=at_ms, shop=shop, **order, **part))
-        return EVENTS_BROWSE, user, encode(event("view", user, at_ms=at_ms, shop=shop))
+        return EVENTS_BROWSE, user, encode(event("view", user, at_ms=at_ms, shop=shop, **where))
 
     def _refused(self, wall_ms):
         rng = self._rng

@@ -8,6 +8,7 @@ import numpy as np
 
 from processors.calendar import date_of, day_of
 from processors.decode import decode
+from processors.decode.items import decode_item
 from processors.decode.profiles import decode_profile
 from processors.intraday.pages import add_hours
 from processors.pages import parse_page_key, total_series
@@ -17,8 +18,10 @@ from schemas.factors import NO_CURRENCY, decode_record
 from schemas.refusals import HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC
 from schemas.scopes import parse
 from schemas.store import crossed_key, index_entry, live_key, minutes_key, pages_key
-from schemas.topics import CLOCK, FACTORS_LIVE, INTRADAY_MINUTES
+from schemas.topics import CLOCK, FACTORS_LIVE, INTRADAY_MINUTES, ITEMS
+from stream.catalogue import CatalogueLog
 from stream.clock import latest_day
+from stream.control import ControlRecord
 from tests.core import differences, oracle_of
 from tests.simulation import restatements
 from tests.simulation.history import ZONES, dead_letter_topic
@@ -67,15 +70,24 @@ def _dead_letters(simulation):
         for offset, code in enumerate(codes)
         if code
     )
+    traffic = simulation.traffic
+    items = zip(traffic.item_offsets, traffic.produced_items, strict=True)
+    expected.update((ITEMS, 0, offset) for offset, code in items if code)
     if found != expected:
         yield f"dead letters: {dict(found - expected)} too many, {dict(expected - found)} missing"
 
 
 def _reference(simulation):
     """One partition that has taken in every accepted event, once and in order."""
-    partition = Partition(simulation.config, latest_day(_now_ms(simulation)) or 1, zone_of=ZONES.get)
+    log = CatalogueLog("smart", 256)
+    for key, value in simulation.traffic.items:
+        log.note(ControlRecord(ITEMS, key, value))
+    log.catalogue.complete()
+    today = latest_day(_now_ms(simulation)) or 1
+    partition = Partition(simulation.config, today, zone_of=ZONES.get, catalogue=log.catalogue)
     partition.fold(decode(simulation.traffic.accepted, None, None, partition=0, partitions=1, wall_clock=False))
     partition.fold_profiles([decode_profile(record) for record in simulation.traffic.profiles])
+    partition.follow_catalogue()
     return partition
 
 
@@ -200,11 +212,28 @@ def _published(simulation):
     return found
 
 
+def _in_force(records, codes):
+    """The catalogue's records in force, one an item."""
+    newest, deleted = {}, set()
+    for (name, value), code in zip(records, codes, strict=True):
+        if value is None:
+            deleted.add(name)
+        elif not code:
+            made = decode_item(value)
+            version = made.updated_ms, 0 if name in deleted else made.digest()
+            if name not in newest or newest[name][0] < version:
+                newest[name] = version, value
+                deleted.discard(name)
+    return [value for name, (_, value) in newest.items() if name not in deleted]
+
+
 def _brute_force(simulation, reference):
     """The reference itself against the oracle."""
     if not simulation.traffic.accepted:
         return
-    oracle = oracle_of(simulation.traffic.accepted, zones=ZONES, profiles=simulation.traffic.profiles)
+    traffic = simulation.traffic
+    items = _in_force(traffic.items, traffic.produced_items)
+    oracle = oracle_of(traffic.accepted, zones=ZONES, profiles=traffic.profiles, items=items)
     last = date_of(latest_day(_now_ms(simulation)) - 1)
     for scope, _ in reference.scopes():
         for days in (0, 1, 6, 7, 20, 39):

@@ -15,7 +15,7 @@ from faust.types import TP
 from faust.types.tuples import TP as _TP  # noqa: F401  # the tuple that Faust and the product share
 
 from schemas.settings import Settings
-from schemas.topics import CLOCK, FACTORS_PAGES, INTRADAY_PAGES, PROFILES, SHOPS, SOURCE_TOPICS, changelog_topic
+from schemas.topics import CLOCK, FACTORS_PAGES, INTRADAY_PAGES, ITEMS, PROFILES, SHOPS, SOURCE_TOPICS, changelog_topic
 from stream import world as world_module
 from stream.control import ControlRecord
 from stream.tables.ledgers import LedgerTable
@@ -296,7 +296,7 @@ class Process:
         self.waiting = deque()
         self._inbox = []
         self._is_folding = False
-        self._control_read_to = {SHOPS: 0, CLOCK: 0}
+        self._control_read_to = {SHOPS: 0, CLOCK: 0, ITEMS: 0}
         self._is_reading_control = False
         self.app = self._new_app()
         self.consumer = variant.consumer(self, variant.ownership())
@@ -442,7 +442,7 @@ class Process:
     async def _read_control(self):
         def read():
             found = []
-            for topic in (SHOPS, CLOCK):
+            for topic in (SHOPS, CLOCK, ITEMS):
                 log = self.simulation.broker.logs[topic, 0]
                 found += [(topic, entry) for entry in log.committed(self._control_read_to[topic], log.stable_end)]
                 ends[topic] = log.stable_end
@@ -451,10 +451,16 @@ class Process:
         ends = {}
         records = await self.request("read control topics", read)
         self._control_read_to = ends
-        self.world.note_control([ControlRecord(topic, entry.key, entry.value) for topic, entry in records])
+        self.world.note_control(
+            [
+                ControlRecord(topic, entry.key, entry.value, entry.offset, entry.timestamp_ms, entry.headers)
+                for topic, entry in records
+            ]
+        )
+        self.world.items.catalogue.complete()
 
     def follow_control(self):
-        """The clock topic has grown."""
+        """A control topic has grown."""
         if self._follows and not self._is_reading_control and self.is_alive:
             self._is_reading_control = True
 
@@ -466,7 +472,7 @@ class Process:
     async def _read_on(self):
         await self._read_control()
         self._is_reading_control = False
-        if self._control_read_to[CLOCK] < self.simulation.broker.logs[CLOCK, 0].stable_end:
+        if any(self._control_read_to[t] < self.simulation.broker.logs[t, 0].stable_end for t in (CLOCK, ITEMS)):
             self.follow_control()
 
     # --- fetching and agents

@@ -14,6 +14,7 @@ from schemas.topics import (
     FACTORS_PAGES,
     INTRADAY_MINUTES,
     INTRADAY_PAGES,
+    ITEMS,
     SHOPS,
     SOURCE_TOPICS,
     changelog_topic,
@@ -48,10 +49,11 @@ def settings_of(shape):
             max_names=256,
             max_products=256,
             max_rows=4_096,
-            scopes="shop,market,group,gender",
+            scopes="shop,market,new,group,gender",
             intraday_scopes="shop,channel",
             intraday_max_rows=256,
             intraday_interval_ms=300,
+            catalogue_interval_ms=300,
         )
         config = replace(core_config(settings), ring_days=512)
         _SETTINGS[key] = settings, config, source_options(settings)
@@ -102,6 +104,12 @@ def _has_unpublished_minutes(world):
         partition not in world._hours_are_whole or hours._unshown or any(hour <= through for _, hour in hours._changed)
         for partition, hours in world.hours.items()
     )
+
+
+def _has_unfollowed_items(world):
+    """Whether the catalogue says something that a partition has not looked at."""
+    changes = len(world.items.catalogue.changes)
+    return any(source.partition._listings._followed != changes for source in world.sources.values())
 
 
 class Simulation:
@@ -225,7 +233,7 @@ class Simulation:
         for process in list(self.processes.values()):
             if process is None or not process.is_alive:
                 continue
-            if topic == CLOCK:
+            if topic in (CLOCK, ITEMS):
                 process.follow_control()
             elif topic in SOURCES:
                 for tp in process.assigned:
@@ -402,7 +410,9 @@ class Simulation:
     def _produce(self):
         topic, partition, key, value = self.traffic.next(self.wall_ms())
         offset = self.broker.produce(topic, partition, key, value)
-        self.tell("", f"{topic}-{partition} @{offset} {value.decode()}")
+        self.tell("", f"{topic}-{partition} @{offset} {(value or b'deleted').decode()}")
+        if topic == ITEMS:
+            self.traffic.item_offsets.append(offset)
 
     def _outage(self, for_ms):
         self.tell("broker", f"is away for {for_ms} ms")
@@ -458,5 +468,9 @@ class Simulation:
             if not process.world._store.check() or any(pages._unrefreshed for pages in process.world.pages.values()):
                 return False
             if process._control_read_to[CLOCK] < self.broker.logs[CLOCK, 0].stable_end - 40:
+                return False
+            if process._control_read_to[ITEMS] < self.broker.logs[ITEMS, 0].stable_end:
+                return False
+            if _has_unfollowed_items(process.world):
                 return False
         return len(owned) == len(SOURCES) * self.shape.partitions

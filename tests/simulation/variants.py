@@ -4,7 +4,7 @@ import asyncio
 
 from schemas.durable import MARKS_PREFIX, PUBLISHED_PREFIX, TOTALS_KEY
 from schemas.factors import NO_CURRENCY
-from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS
+from schemas.topics import FACTORS_LIVE, FACTORS_RESTATEMENTS, ITEMS
 from stream.aggregator import PagePartition
 from stream.transport import Bulk
 from stream.transport.ownership import Ownership
@@ -272,6 +272,18 @@ class NoCompaction(PlainVariant):
         simulation.broker.compact = lambda _random: None
 
 
+class _SendsBadItemsTwice(World):
+    def _collect_items(self, source):
+        source.totals.control_offsets.pop(ITEMS, None)
+        return super()._collect_items(source)
+
+
+class BadItemsTwice(PlainVariant):
+    """Nothing remembers up to where the catalogue's records have been judged."""
+
+    world = _SendsBadItemsTwice
+
+
 MUTANTS = (
     OffsetsBeforeTheTransaction,
     CommitsWithoutPublishing,
@@ -286,4 +298,5 @@ MUTANTS = (
     TakeoversTellNoRestatements,
     MarksAfterTheTransaction,
     ForgetsPendingMinutes,
+    BadItemsTwice,
 )
