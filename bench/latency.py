@@ -15,12 +15,13 @@ from bench.machine import Sampler
 from bench.results import Bar, Result
 from bench.rig import Rig
 from bench.traffic import Traffic
+from processors.partition import KINDS
 from schemas.topics import FACTORS_LIVE
 from stream.local.stack import BROKER
 from stream.produce import BulkProducer
 
-RATE = 5_000
-SECONDS = 30
+RATE, HIGH_RATE = 5_000, 50_000
+SECONDS, HIGH_SECONDS = 30, 12
 WARM_UP_SECONDS = 25
 TICK_S = 0.01
 PROBES_PER_SECOND = 20
@@ -47,12 +48,17 @@ def measure(scale: float) -> Result:
     """Both commit intervals, each on a stack of its own, with the plain echo before it."""
     seconds = max(int(SECONDS * scale), 5)
     rows, bars = [], []
+    rows_all = [
+        _with_everything(rate, interval_ms, max(int(longest * scale), 5))
+        for rate, longest in ((RATE, SECONDS), (HIGH_RATE, HIGH_SECONDS))
+        for interval_ms in BARS_MS
+    ]
     for interval_ms, (bar, aim) in BARS_MS.items():
         with rig.running("latency", SMART_COMMIT_INTERVAL_MS=str(interval_ms)) as stack:
             echo = asyncio.run(_echo(stack, seconds))
             name = stack.start_worker()
             _until_ready(stack, name)
-            figures = asyncio.run(_figures(stack, name, seconds))
+            figures = asyncio.run(_figures(stack, name, seconds, RATE))
             stack.stack.remove(name)
         for what, measured in (("produce → read, no worker", echo), ("produce → figure read", figures)):
             rows.append(
@@ -83,9 +89,30 @@ def measure(scale: float) -> Result:
         "between. "
         "Wall clock, windows 1, 7, 30, 365. Producer, reader, broker and worker share the machine.",
         "the same producer and reader with a plain topic between them and no worker.",
-        {"latency": rows},
+        {"shops, market, and minutes of shops and channels": rows, "all crosses": rows_all},
         bars,
     )
+
+
+def _with_everything(rate: int, interval_ms: int, seconds: int) -> dict[str, object]:
+    """Every kind of scope kept, at this rate: a row."""
+    scopes = ",".join(sorted(KINDS))
+    with rig.running("latency", SMART_COMMIT_INTERVAL_MS=str(interval_ms), SMART_SCOPES=scopes) as stack:
+        name = stack.start_worker()
+        _until_ready(stack, name)
+        measured = asyncio.run(_figures(stack, name, seconds, rate))
+        stack.stack.remove(name)
+    has_any = len(measured.probes_ms) > 0
+    return {
+        "events/s offered": rate,
+        "commit interval ms": interval_ms,
+        "p50 ms": measured.at(50) if has_any else "",
+        "p99 ms": measured.at(99) if has_any else "",
+        "probes": len(measured.probes_ms),
+        "not read in time": measured.lost,
+        "worker CPU %": measured.cpu_percent,
+        "broker CPU %": measured.broker_percent,
+    }
 
 
 def _until_ready(stack: Rig, name: str) -> None:
@@ -96,13 +123,13 @@ def _until_ready(stack: Rig, name: str) -> None:
         time.sleep(0.2)
 
 
-async def _send(stack: Rig, seconds: float, send_probe) -> dict[int, float]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Background traffic at `RATE` with probes in it; returns probe number → when its send began."""
-    traffic = Traffic.of(int((seconds + WARM_UP_SECONDS + 1) * RATE), users_per_event=0.2)
+async def _send(stack: Rig, seconds: float, rate: int, send_probe) -> dict[int, float]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Background traffic at this rate with probes in it; returns probe number → when its send began."""
+    traffic = Traffic.of(int((seconds + WARM_UP_SECONDS + 1) * rate), users_per_event=0.2)
     traffic.rows["event_ms"][:] = _now_ms()  # ten dates of traffic become the present
     messages = list(itertools.chain.from_iterable(batch.records() for batch in traffic.messages()))
     sent: dict[int, float] = {}
-    per_tick, every = int(RATE * TICK_S), round(1 / TICK_S / PROBES_PER_SECOND)
+    per_tick, every = int(rate * TICK_S), round(1 / TICK_S / PROBES_PER_SECOND)
     async with BulkProducer(stack.brokers, compression=None) as producer:
         started = time.time()
         for tick in range(int((seconds + WARM_UP_SECONDS) / TICK_S)):
@@ -116,7 +143,7 @@ async def _send(stack: Rig, seconds: float, send_probe) -> dict[int, float]:  # 
     return sent
 
 
-async def _figures(stack: Rig, name: str, seconds: float) -> Measured:
+async def _figures(stack: Rig, name: str, seconds: float, rate: int) -> Measured:
     async def probe(producer: BulkProducer, number: int) -> None:
         nth, k = divmod(number - 1, PROBE_SHOPS)
         event = {
@@ -132,7 +159,7 @@ async def _figures(stack: Rig, name: str, seconds: float) -> Measured:
         # A probe shop's purchases are all of one user, so its GMV tells how many of its probes the figure has.
         return int(scope.removeprefix(b"shop=probe")), int(orjson.loads(value)["gmv_minor"])
 
-    return await _timed(stack, name, FACTORS_LIVE, seconds, probe, number_of)
+    return await _timed(stack, name, FACTORS_LIVE, seconds, rate, probe, number_of)
 
 
 async def _echo(stack: Rig, seconds: float) -> Measured:
@@ -150,6 +177,7 @@ async def _echo(stack: Rig, seconds: float) -> Measured:
         None,
         ECHO,
         min(seconds, 10),
+        RATE,
         probe,
         lambda _key, value: ((int(value) - 1) % PROBE_SHOPS, (int(value) - 1) // PROBE_SHOPS + 1),
     )
@@ -159,7 +187,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _timed(stack: Rig, worker: str | None, topic: str, seconds: float, probe, number_of) -> Measured:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def _timed(stack: Rig, worker: str | None, topic: str, seconds: float, rate: int, probe, number_of) -> Measured:  # type: ignore[no-untyped-def]  # noqa: ANN001
     pids = {"broker": stack.stack.pid(BROKER)} | ({"worker": stack.stack.pid(worker)} if worker else {})
     consumer = AIOKafkaConsumer(bootstrap_servers=stack.brokers, isolation_level="read_committed", fetch_max_wait_ms=5)
     await consumer.start()
@@ -177,7 +205,7 @@ async def _timed(stack: Rig, worker: str | None, topic: str, seconds: float, pro
     reading = asyncio.create_task(read())
     with Sampler(pids) as sampler:
         began = time.time() + WARM_UP_SECONDS
-        sent = await _send(stack, seconds, probe)
+        sent = await _send(stack, seconds, rate, probe)
         ended = time.time()
         await asyncio.sleep(2.0)
     reading.cancel()
