@@ -121,10 +121,10 @@ def add_pages(
 
 @kernel
 def check_pages(text: NDArray[np.uint8], ends: NDArray[np.int64], good: NDArray[np.bool_]) -> None:
-    """good[i] = whether text[ends[i] : ends[i + 1]] is a page of this version, of these windows, and whole."""
+    """good[i] = whether text[ends[i] : ends[i + 1]] is a page of this version, of these columns, and whole."""
     for i in range(len(good)):
         start, stop = ends[i], ends[i + 1] - 4
-        if stop < start + _HEAD or text[start] != VERSION or text[start + 1] != len(WINDOWS):
+        if stop < start + _HEAD or text[start] != VERSION or text[start + 1] != N_COLUMNS:
             continue
         check = np.int64(0)
         for k in range(4):
