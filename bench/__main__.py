@@ -7,7 +7,17 @@ import time
 
 from bench import results
 
-QUESTIONS = ("durable_path", "producer_batches", "latency", "recovery", "crosses", "verify", "intraday", "core_budget")
+QUESTIONS = (
+    "durable_path",
+    "producer_batches",
+    "latency",
+    "recovery",
+    "crosses",
+    "history",
+    "verify",
+    "intraday",
+    "core_budget",
+)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def power(shop: asked.ShopArgument, *, as_of: asked.AsOfOption = None, as_json: 
 
 async def _record(settings: Settings, shop: Scope, date: dt.date | None) -> PowerRecord:
     async with StoreReader(settings.redis_url.get_secret_value()) as reader:
-        await asked.newest_date(reader, shop.name, date)
+        await asked.latest_of(reader, shop.name, date)
         return await power_of(reader, shop, date, settings.windows, settings.horizon_days)
 
 
