@@ -1,7 +1,7 @@
 """Pages of hours that are looked at in numbers: what is said of many is what is said of each."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.intraday.counts import HOUR
@@ -34,6 +34,7 @@ def _is_readable(page):
     return True
 
 
+@settings(deadline=None)  # the first call may compile
 @given(st.lists(_pages(), max_size=8))
 def test_many_pages_are_judged_like_each(pages):
     assert are_readable(pages) == [_is_readable(page) for page in pages]
