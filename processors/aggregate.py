@@ -169,6 +169,8 @@ class _Scope:
         """Days whose values have been dropped; their figures may still be published."""
         self.published_in: list[str] = []
         """The currencies of the records published last; with another set all of them are published anew."""
+        self.has_dropped_stale = np.zeros(windows, np.bool_)
+        """Windows of which stale figures have been dropped: their record of today still has to be told."""
         self.before = Before()
 
     def reach(self, end: int) -> None:
@@ -211,6 +213,7 @@ class _Scope:
         if n <= 0 or n >= len(self.stale):
             return
         self.lanes = {currency: lane[n:].copy() for currency, lane in self.lanes.items()}
+        self.has_dropped_stale |= self.stale[:n].any(axis=0)
         self.stale = self.stale[n:].copy()
         self.dropped += range(self.first, floor)
         self.obsolete += range(page_of(self.first), page_of(floor))
@@ -376,7 +379,8 @@ class Aggregate:
                     (record_key(scope, window, date_of(day).isoformat(), c), None) for c in {*currencies, *gone}
                 )
         known.dropped.clear()
-        known.stale[end - 1 : end] |= known.stale[:end].any(axis=0)
+        known.stale[end - 1 : end] |= known.stale[:end].any(axis=0) | known.has_dropped_stale
+        known.has_dropped_stale[:] = False
         days, windows = np.nonzero(known.stale[first:end])
         known.stale[:end] = False
         known.before.published(known.first + first + int(days[0]) if len(days) else 0, today)
