@@ -10,6 +10,7 @@ between the two, by whichever way, is published then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from processors.pages import (
 from processors.restated import Before, Restated
 from schemas.durable import PublishedScope
 from schemas.factors import NO_CURRENCY, FactorRecord, record_key
+from schemas.scopes import is_crossed
 
 _NO_MONEY: Final = np.zeros((0, 0), np.int64)
 
@@ -233,7 +235,8 @@ class Aggregate:
         self.windows = tuple(windows)
         self.horizon_days = horizon_days
         self._scopes: dict[str, _Scope] = {}
-        self._changed: dict[str, None] = {}  # a set that keeps its order
+        self._changed: tuple[dict[str, None], dict[str, None]] = {}, {}
+        """Sets that keep their order: of shops and the market, and of what is crossed."""
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -253,7 +256,7 @@ class Aggregate:
                 scope = self._scopes.setdefault(scope_name, _Scope(first, len(self.windows)))
             if partition not in scope.bases or first >= scope.bases[partition].floor:
                 self._set_page(scope, partition, number, page)
-        self._changed[scope_name] = None
+        self._note_change(scope_name)
         return scope_name
 
     def scopes(self) -> list[str]:
@@ -267,9 +270,10 @@ class Aggregate:
                 self._scopes[name] = _Scope(min(was.pages, default=page_of(was.day)) << PAGE_SHIFT, len(self.windows))
             scope = self._scopes[name]
             self._compare(scope, was)
-            self._changed[name] = None
-            if not (scope.stale.any() or scope.unsaved or scope.obsolete):
-                del self._changed[name]
+            if scope.stale.any() or scope.unsaved or scope.obsolete:
+                self._note_change(name)
+            else:
+                self._changed[is_crossed(name)].pop(name, None)
 
     def advance(self, scope: str, today: int, after: int) -> None:
         """The scope's date is `today`: every window that is not empty has new figures of each T after `after`
@@ -287,7 +291,7 @@ class Aggregate:
             known.stale[end - 1] |= (last != 0).any(axis=0)
         elif 0 < after < known.first <= today:
             known.stale[end - 1] = True  # what the last figures were has been dropped since
-        self._changed[scope] = None
+        self._note_change(scope)
 
     def is_consistent(self, scope: str, today: int) -> bool:
         """Whether the scope's counts and money up to today can be anybody's; what has been published was.
@@ -306,9 +310,15 @@ class Aggregate:
             for i, lane in enumerate(money, 1)
         )
 
-    def changed(self) -> list[str]:
-        """Scopes with figures that may have changed since they were taken."""
-        return list(self._changed)
+    def changed(self, at_most: int, *, crossed: bool) -> list[str]:
+        """So many scopes with figures that may have changed since they were taken, those that have waited longest
+        first: shops and the market, or what is crossed.
+        """
+        return list(islice(self._changed[crossed], at_most))
+
+    def count_changed(self, *, crossed: bool) -> int:
+        """How many scopes `changed` tells."""
+        return len(self._changed[crossed])
 
     def take_pages(self, scope: str) -> Iterator[tuple[int, bytes | None]]:
         """(page number, record or None to delete it) of the scope's total pages that changed since the last take."""
@@ -356,7 +366,7 @@ class Aggregate:
         Where any T of a window is stale, its record of today comes along: it is the newest there is. Later T stay
         stale until their day has come.
         """
-        self._changed.pop(scope, None)
+        self._changed[is_crossed(scope)].pop(scope, None)
         known = self._scopes[scope]
         known.reach(today + 1)
         first = self._first_shown(known, today) - known.first
@@ -472,6 +482,9 @@ class Aggregate:
         if scope.obsolete:
             scope.unsaved.add(page_of(scope.first))
             scope.dropped += range(first, scope.first)
+
+    def _note_change(self, scope: str) -> None:
+        self._changed[is_crossed(scope)][scope] = None
 
     def _set_page(self, scope: _Scope, partition: int, number: int, page: Page) -> None:
         first = number << PAGE_SHIFT

@@ -10,7 +10,7 @@ days, made on first use; what lies before the floor (the oldest T that is kept) 
 pure function of the ledgers: counters rebuilt after a crash equal the published ones byte for byte.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ KIND_SHIFT, KEY_SHOP_SHIFT = 56, 32
 KEY_VALUE_MASK = 0xFFFFFFFF
 _SHOP_MASK = (1 << KIND_SHIFT - KEY_SHOP_SHIFT) - 1
 
+_DIRTY_PAGE, _WAITING_PAGE = 1, 2
 _FLOOR, _ROWS, _TOP, _DIRTY = range(4)
 _FREE_COUNTS, _FREE_MONEY, _ATTRIBUTES = 4, 5, 6
 _UNIT = 8  # words: a page's address counts cache lines, so that it fits 32 bits
@@ -76,13 +77,28 @@ class Counters(NamedTuple):
     base: NDArray[np.int64]
     """[rows, 6 * windows] sums of the differences before the floor."""
     dirty: NDArray[np.uint8]
-    """[rows, slots] whether the page (of the scope, counts and money) stands in `dirty_pages`."""
+    """[rows, slots] whether the page (of the scope, counts and money) stands in `dirty_pages`: 1, and 2 where it has
+    been told that it waits."""
     dirty_pages: NDArray[np.int64]
     """row << 32 | page number, each once."""
     control: NDArray[np.int64]
     """Floor day, number of rows, first unused word, number of dirty pages, heads of the two free lists, kept attributes
     of profiles (a bit each)."""
     windows: NDArray[np.int64]
+
+
+class Turn(NamedTuple):
+    """Whose pages are taken: of all scopes, but of these kinds only those of one of several slices."""
+
+    kinds: int
+    """One bit a kind that has to wait for its turn."""
+    slices: int
+    """Rows are dealt out to so many slices …"""
+    number: int
+    """… and this one's turn it is; -1: none's."""
+
+
+EVERYBODY: Final = Turn(0, 1, 0)
 
 
 def new_counters(
@@ -414,19 +430,37 @@ def raise_floor(c: Counters, new_floor: int) -> None:
 
 
 @kernel
-def take_dirty(c: Counters, through_page: int, scopes: NDArray[np.int64], pages: NDArray[np.int64]) -> int:
-    """Move the dirty pages numbered at most `through_page` into the two outputs; later ones stay. Returns how many."""
+def take_dirty(
+    c: Counters, through_page: int, turn: Turn, scopes: NDArray[np.int64], pages: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Move the dirty pages numbered at most `through_page` into the first entries of both outputs; later ones stay, and
+    so do those that have to wait for their turn: they are told at the end of both outputs, backwards, once.
+
+    Returns (how many were taken, how many wait that did not before).
+    """
     taken = 0
     kept = 0
+    told = 0
     ring = np.int64(c.table.shape[1] - 1)
     first = c.control[_FLOOR] >> PAGE_SHIFT
+    nobody_waits = False
+    for i in range(c.control[_DIRTY]):
+        # What the floor has moved is one change of many pages: half of it must not be seen.
+        nobody_waits |= np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK)) < first
     for i in range(c.control[_DIRTY]):
         entry = c.dirty_pages[i]
         scope = entry >> 32
         page = np.int64(np.int32(entry & KEY_VALUE_MASK))
-        if page > through_page:
+        kind = c.rows.key[scope] >> KIND_SHIFT
+        waits = (turn.kinds >> kind) & 1 != 0 and scope % turn.slices != turn.number and not nobody_waits
+        if page > through_page or waits:
             c.dirty_pages[kept] = entry
             kept += 1
+            if page <= through_page and c.dirty[scope, page & ring] == _DIRTY_PAGE:
+                c.dirty[scope, page & ring] = _WAITING_PAGE
+                told += 1
+                scopes[len(scopes) - told] = c.rows.key[scope]
+                pages[len(pages) - told] = page
             continue
         if page == BASE_PAGE or page >= first:
             c.dirty[scope, (first - 1 if page == BASE_PAGE else page) & ring] = 0
@@ -434,4 +468,23 @@ def take_dirty(c: Counters, through_page: int, scopes: NDArray[np.int64], pages:
         pages[taken] = page
         taken += 1
     c.control[_DIRTY] = kept
-    return taken
+    return taken, told
+
+
+@kernel
+def note_waiting(c: Counters, keys: NDArray[np.int64], pages: NDArray[np.int64]) -> None:
+    """These pages of scopes (by key; a row is made where there is none) wait for their turn, as a former owner of the
+    partition has told.
+    """
+    control = c.control
+    ring = np.int64(c.table.shape[1] - 1)
+    first = control[_FLOOR] >> PAGE_SHIFT
+    for i in range(len(keys)):
+        scope = scope_row(c.rows, control, keys[i])
+        page = pages[i]
+        if page >= first:
+            if c.dirty[scope, page & ring] != 0:
+                continue
+            c.dirty[scope, page & ring] = _WAITING_PAGE
+        c.dirty_pages[control[_DIRTY]] = (scope << 32) | (page & KEY_VALUE_MASK)
+        control[_DIRTY] += 1

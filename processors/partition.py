@@ -17,6 +17,7 @@ from processors.catalogue import Catalogue
 from processors.counters import (
     BASE_PAGE,
     BRAND,
+    EVERYBODY,
     KEY_SHOP_SHIFT,
     KEY_VALUE_MASK,
     KIND_SHIFT,
@@ -39,11 +40,13 @@ from processors.counters import (
     SHOP_NEW,
     SHOP_POWER,
     Counters,
+    Turn,
     dirty_count,
     find_row,
     floor_day,
     has_lines,
     new_counters,
+    note_waiting,
     raise_floor,
     read_series,
     row_count,
@@ -82,10 +85,12 @@ from processors.segments import (
     load_segments,
     trim,
 )
+from processors.waiting import CROSSED_KINDS, WaitingPages
 from schemas.durable import (
     BLOCK_PREFIX,
     LISTED_PREFIX,
     MARKS_PREFIX,
+    WAITING_PREFIX,
     DictionaryBlock,
     DurableError,
     decode_block,
@@ -143,7 +148,7 @@ _TRIM_USERS = 2_000
 """So many users are trimmed with one take of records: each is written then."""
 _BLOCK = 4096
 """Names a dictionary record holds at most."""
-_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX, MARKS_PREFIX, LISTED_PREFIX})
+_NOT_SEGMENTS = frozenset({BLOCK_PREFIX, PROFILE_PREFIX, MARKS_PREFIX, LISTED_PREFIX, WAITING_PREFIX})
 _FAULTS = {
     TRUNCATED: "is cut off",
     BAD_VERSION: "has another version",
@@ -194,6 +199,11 @@ class CoreConfig:
     def mask(self) -> int:
         """One bit a kept kind of counter rows."""
         return sum(1 << kind for kind in {kind for word in self.scopes for kind in KINDS[word]})
+
+    @property
+    def has_crosses(self) -> bool:
+        """Whether anything is kept besides shops and the market."""
+        return bool(self.mask & CROSSED_KINDS)
 
     @property
     def ledger_mask(self) -> int:
@@ -273,6 +283,7 @@ class Partition:
         self._profiles = Profiles()
         self._catalogue = catalogue if catalogue is not None else Catalogue(1)
         self._listings = Listings(self.dictionaries.listed, self._catalogue)
+        self.waiting = WaitingPages()
         self._trim_next = 0
         """The next user whose ledger is to be trimmed; 0 when all have been."""
         self._known_lines = 0
@@ -388,6 +399,7 @@ class Partition:
         yield from self._listings.take()
         yield from self._profiles.take()
         yield from self.intraday.take_records()
+        yield from self.waiting.take()
         self._trim()
         touched = self._ledger.touched
         if not touched.count[0]:
@@ -404,13 +416,17 @@ class Partition:
             n = encode_touched(self._ledger, self.dictionaries.users.table, self.last_day >> PERIOD_SHIFT, self._room)
             yield from _cut(self._room, n)
 
-    def take_pages(self, through_day: int) -> Iterator[tuple[bytes, bytes, bytes | None]]:
-        """(scope name, key, value or None) of every page changed since the last take whose first day has come."""
+    def take_pages(self, through_day: int, turn: Turn = EVERYBODY) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """(scope name, key, value or None) of every page changed since the last take whose first day has come.
+
+        turn: what waits besides (`waiting.turn`); it is among the next records.
+        """
         count = dirty_count(self._counters)
-        if not count:
-            return
         scopes, pages = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        taken = take_dirty(self._counters, page_of(through_day), scopes, pages)
+        taken, told = take_dirty(self._counters, page_of(through_day), turn, scopes, pages)
+        self.waiting.note(scopes[count - told :], pages[count - told :])
+        if not taken:
+            return
         # A base comes before the tombstones of the pages that it has taken in.
         order = np.argsort(pages[:taken] != BASE_PAGE, kind="stable")
         scopes, pages = scopes[order], pages[order]
@@ -458,9 +474,14 @@ class Partition:
             self.last_day = max(self.last_day, ((int(periods.max()) + 1) << PERIOD_SHIFT) - 1)
 
     def forget_pages(self, through_page: int) -> None:
-        """Take pages up to this number as published already: a rebuild makes the very bytes that were."""
+        """Take pages up to this number as published already, but for those that wait: a rebuild makes the very bytes
+        that were.
+        """
         count = dirty_count(self._counters)
-        take_dirty(self._counters, through_page, np.zeros(count, np.int64), np.zeros(count, np.int64))
+        take_dirty(self._counters, through_page, EVERYBODY, np.zeros(count, np.int64), np.zeros(count, np.int64))
+        keys, pages = self.waiting.take_loaded()
+        self._counters = with_room(self._counters, len(keys))
+        note_waiting(self._counters, keys, pages)
 
     def rebuild(self, today: int | None = None) -> None:
         """Counters, and what else follows from the ledgers, as they were kept towards `today`."""
@@ -691,6 +712,8 @@ class Partition:
             self._profiles.load(key, value)
         elif key[:1] == LISTED_PREFIX:
             self._listings.load(key, value)
+        elif key[:1] == WAITING_PREFIX:
+            self.waiting.load(key, value)
         elif value is not None:
             self._load_block(decode_block(key, value))
 

@@ -58,7 +58,8 @@ class ClockRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `watermark_ms` is the greatest event time applied and durable, `accepted_ms` the greatest one accepted so far (the
     partition's say in the event clock), `first_date` its first business date with data (days since 1970-01-01),
-    `caught_up` whether it had no lag when this was written, at `at_ms` of the worker's clock.
+    `caught_up` whether it had no lag when this was written, at `at_ms` of the worker's clock. `crossed_ms` is the
+    greatest event time that its pages of crossed scopes include; None where they include all.
     """
 
     partition: Annotated[int, Meta(ge=0)]
@@ -67,6 +68,7 @@ class ClockRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_date: int | None = None
     caught_up: bool = False
     at_ms: int = 0
+    crossed_ms: int | None = None
 
     def encode(self) -> bytes:
         """Compact JSON in UTF-8."""

@@ -10,6 +10,9 @@ the total pages that the figures were of, the dates between which each scope has
 how far the pages topic had been read. Whoever takes the partition over compares that with what the pages say now, and
 publishes the difference.
 
+Pages of crossed scopes are not published by every transaction: those that wait for their turn lie there as well, so
+that the next owner knows which have changed since they went out.
+
 The listing dates by which a partition has counted lie there too, some items a record: the catalogue may have moved on
 meanwhile, and figures that are counted anew have to be those that were published.
 
@@ -30,6 +33,8 @@ MARKS_PREFIX: Final = b"M"
 INTRADAY_KEY: Final = b"I"
 LISTED_PREFIX: Final = b"N"
 """Of the listing dates of some items."""
+WAITING_PREFIX: Final = b"W"
+"""Of pages of crossed scopes that have changed and wait for their turn to be published."""
 PUBLISHED_BEFORE_KEY: Final = b"PB"
 _PAGE_PREFIX: Final = b"PP"
 _DAY_PREFIX: Final = b"PD"
@@ -76,6 +81,10 @@ class Totals(msgspec.Struct):
     """Day number towards which pages were kept: it decides what their base holds."""
     published_through_page: int = -1
     """Difference pages up to this number have been published."""
+    crossed_ms: int = -1
+    """Greatest event time that all published pages of crossed scopes include; -1 before the first event."""
+    waiting_records: int = 0
+    """Records that tell of pages which wait for their turn; 0: everything has been published."""
     control_offsets: dict[str, int] = {}
     """Of partition 0: control topic → the first offset at which no record has been judged."""
 
@@ -175,6 +184,19 @@ def encode_block(block: DictionaryBlock) -> tuple[bytes, bytes]:
 def decode_block(key: bytes, value: bytes) -> DictionaryBlock:
     """The block of a record. Raises DurableError."""
     return _decode_block(_opened(value, f"dictionary block {key[1:16]!r}"))
+
+
+def encode_waiting(number: int, pages: bytes | None) -> tuple[bytes, bytes | None]:
+    """Key and value of pages that wait: for each the key of its row and its number, 64-bit little-endian; a tombstone
+    where they have been published.
+    """
+    return b"%b%d" % (WAITING_PREFIX, number), _sealed(pages) if pages is not None else None
+
+
+def decode_waiting(key: bytes, value: bytes | None) -> tuple[int, bytes]:
+    """(number of the record, pages); none of a tombstone. Raises DurableError."""
+    pages = _opened(value, "pages that wait") if value is not None else b""
+    return int(key[len(WAITING_PREFIX) :]), pages
 
 
 def encode_listed(first: int, days: bytes) -> tuple[bytes, bytes | None]:

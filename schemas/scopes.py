@@ -57,6 +57,15 @@ class Scope(NamedTuple):
         return f"{shop}|{cross}" if cross else shop
 
 
+def is_crossed(name: str) -> bool:
+    """Whether a canonical name is of anything but a whole shop or the whole market.
+
+    >>> [is_crossed(name) for name in ("shop=s1", "market", "shop=s1|item=i1", "brand=b1")]
+    [False, False, True, True]
+    """
+    return "|" in name or name.startswith("brand=")
+
+
 def encode_value(kind: str, value: str) -> str:
     """Percent-encode an id for use in a scope name; `/` stays itself in a channel only."""
     return value.translate(_ENCODED_CHANNEL if kind == "channel" else _ENCODED)

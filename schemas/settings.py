@@ -204,6 +204,17 @@ class Settings(BaseSettings):
     profiles_per_second: int = _setting(
         5_000, "records", "Profiles that a worker takes in, at most, behind the live events.", ge=1, le=1_000_000
     )
+    crosses_interval_ms: int = _setting(
+        10_000,
+        "ms",
+        "Until every crossed scope that has changed has had its turn to be published; shops and the market go out with "
+        "every commit.",
+        ge=10,
+        le=600_000,
+    )
+    crossed_figures_per_second: int = _setting(
+        4_000, "records", "Figures of crossed scopes that a worker publishes, at most, while events come.", ge=1
+    )
     catalogue_interval_ms: int = _setting(
         2_000, "ms", "Time between two looks at listing dates that have changed, at least.", ge=10, le=3_600_000
     )

@@ -20,6 +20,7 @@ from processors.figures import Provenance
 from processors.pages import PageError
 from schemas.durable import PublishedFigures
 from schemas.factors import FactorRecord
+from schemas.scopes import is_crossed
 from stream.restatements import Restatements, Told
 from stream.transport.chunk import Chunk
 
@@ -105,37 +106,52 @@ class PagePartition:
         if self._former is not None and self._read_before >= self.published_before:
             self._settle()
 
-    def collect(self, now_ms: int, provenance: Provenance) -> Iterator[Published]:
-        """What has changed, at most about `RECORDS_AT_A_TIME` records a call."""
+    def collect(
+        self, now_ms: int, provenance: Provenance, of_crossed: Provenance, *, crossed_at_most: int
+    ) -> Iterator[Published]:
+        """What has changed, at most about `RECORDS_AT_A_TIME` records a call: of shops and the market first, then at
+        most about so many of what is crossed.
+        """
         if self._former is not None or now_ms <= 0:
             return
         self._move_dates(now_ms)
-        n, waits = 0, bool(self._undated)
-        for scope in self.aggregate.changed():
-            day = self._dated[scope]
-            if n >= RECORDS_AT_A_TIME:
-                return
-            if not self.aggregate.is_consistent(scope, day):
-                waits = True  # for the rest of its pages
-            elif day:
-                changed = self.aggregate.restated(scope, day)
-                restated = self.restatements.tell(scope, changed, now_ms, provenance.computed_at or "")
-                figures = list(self.aggregate.take(scope, day, provenance))
-                n += len(figures)
-                dates = self.aggregate.since(scope), day
-                has_new_dates = dates != self._told_dates.get(scope)
-                self._told_dates[scope] = dates
-                pages = list(self.aggregate.take_pages(scope))
-                yield Published(scope, figures, pages, day, dates[0], has_new_dates, restated)
+        waits = bool(self._undated)
+        for crossed, at_most in ((False, RECORDS_AT_A_TIME), (True, crossed_at_most)):
+            n = 0
+            for scope in self.aggregate.changed(at_most + 1, crossed=crossed):
+                if n >= at_most:
+                    return
+                if not self.aggregate.is_consistent(scope, self._dated[scope]):
+                    waits = True  # for the rest of its pages
+                elif self._dated[scope]:
+                    published = self._publish(scope, now_ms, of_crossed if crossed else provenance)
+                    n += len(published.figures)
+                    yield published
         if not waits:
             self.published_before = max(self.published_before, self._read_before)
 
-    def collect_whole(self, provenance: Provenance) -> Iterator[Whole]:
+    def _publish(self, scope: str, now_ms: int, provenance: Provenance) -> Published:
+        day = self._dated[scope]
+        changed = self.aggregate.restated(scope, day)
+        restated = self.restatements.tell(scope, changed, now_ms, provenance.computed_at or "")
+        figures = list(self.aggregate.take(scope, day, provenance))
+        dates = self.aggregate.since(scope), day
+        has_new_dates = dates != self._told_dates.get(scope)
+        self._told_dates[scope] = dates
+        return Published(scope, figures, list(self.aggregate.take_pages(scope)), day, dates[0], has_new_dates, restated)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether figures may have changed that have not been published."""
+        return any(self.aggregate.count_changed(crossed=crossed) for crossed in (False, True))
+
+    def collect_whole(self, provenance: Provenance, of_crossed: Provenance) -> Iterator[Whole]:
         """Scopes that the store has not been given yet, at most `REFRESHED_AT_A_TIME` a call."""
         dated = (scope for scope in self._unrefreshed if self._dated[scope])
         for scope in list(itertools.islice(dated, REFRESHED_AT_A_TIME)):
             del self._unrefreshed[scope]
-            newest = list(self.aggregate.newest(scope, self._dated[scope], provenance))
+            known = of_crossed if is_crossed(scope) else provenance
+            newest = list(self.aggregate.newest(scope, self._dated[scope], known))
             yield Whole(scope, newest, list(self.aggregate.pages(scope)), self.restatements.kept(scope))
 
     def refresh(self) -> None:

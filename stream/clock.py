@@ -36,20 +36,23 @@ class SharedClock:
         """The instant that figures are of; 0 in the event clock before the first event."""
         return wall_ms if self.is_wall else self._greatest_ms
 
-    def complete_through_ms(self) -> int | None:
+    def complete_through_ms(self, *, crossed: bool = False) -> int | None:
         """The smallest, over partitions, of the greatest applied event time; None while a partition has not reported.
 
-        A partition without lag counts as at the clock: in the wall clock as of its report.
+        A partition without lag counts as at the clock: in the wall clock as of its report. crossed: of what figures of
+        crossed scopes include.
         """
         if len(self._reports) < self._partitions:
             return None
-        return min((self._reach_ms(report) for report in self._reports.values()), default=None)
+        return min((self._reach_ms(report, crossed=crossed) for report in self._reports.values()), default=None)
 
     def first_date(self) -> int | None:
         """The first business date with data over all partitions, as days since 1970-01-01."""
         return min((r.first_date for r in self._reports.values() if r.first_date is not None), default=None)
 
-    def _reach_ms(self, report: ClockRecord) -> int:
+    def _reach_ms(self, report: ClockRecord, *, crossed: bool) -> int:
+        if crossed and report.crossed_ms is not None:
+            return report.crossed_ms
         watermark_ms = report.watermark_ms or 0
         if not report.caught_up:
             return watermark_ms

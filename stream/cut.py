@@ -205,6 +205,11 @@ class Cut:
                 _put(newest, key, value)
                 changed.add(key)
 
+    def has_waiting(self) -> bool:
+        """Whether what has been read says of changed pages that they wait for their turn to be published."""
+        newest = (records.get(TOTALS_KEY) for records in self._newest.values())
+        return any(decode_totals(value).waiting_records for value in newest if value is not None)
+
     def count(self) -> None:
         """Let all that has been read be counted in `recount`. Raises VerifyError for what cannot be read."""
         for partition, keys in sorted(self._changed.items()):

@@ -7,7 +7,7 @@ been applied, so chunks delivered again after a crash change nothing, not even a
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,12 +17,14 @@ import msgspec
 import numpy as np
 
 from processors.calendar import DAY_MS
+from processors.counters import EVERYBODY
 from processors.decode import Decoded, decode
 from processors.decode.fields import RefusedError
 from processors.decode.profiles import decode_profile
 from processors.decode.reference import Place
 from processors.pages import page_of
 from processors.partition import Partition
+from processors.waiting import SLICES
 from schemas.control import ClockRecord
 from schemas.durable import (
     INTRADAY_KEY,
@@ -133,6 +135,8 @@ class SourcePartition:
         self._guards: dict[str, UndecodableGuard] = {}
         self._is_changed = False
         self._report: ClockRecord | None = None
+        self._at_turns: deque[int] = deque(maxlen=SLICES)
+        """Greatest event time applied before each of the last turns of crossed scopes."""
 
     # --- recovery
 
@@ -270,26 +274,39 @@ class SourcePartition:
     # --- what follows from them
 
     def collect(
-        self, today: int, *, at_ms: int, caught_up: bool, heartbeat_ms: int | None, minute: int | None = None
+        self,
+        today: int,
+        *,
+        at_ms: int,
+        caught_up: bool,
+        heartbeat_ms: int | None,
+        minute: int | None = None,
+        crossed: bool | None = None,
     ) -> Changes:
         """Everything that changed since the last call.
 
         today: the latest day number of any zone; pages are published up to the day after, so that a new date finds
         them. heartbeat_ms: report so often, and not more often; None: every change is reported, and nothing else.
-        minute: pages of hours are taken too, at this minute; None: they wait.
+        minute: pages of hours are taken too, at this minute; None: they wait. crossed: whether it is the turn of a
+        slice of the crossed scopes; None: they do not wait for turns.
         """
         changes = Changes()
         if today > self.partition.today:
             self.partition.advance(today)
         through = page_of(self.partition.today + 1)
+        turn = EVERYBODY if crossed is None else self.partition.waiting.turn(is_due=crossed)
         changes.pages = [
-            (scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1)
+            (scope, (key, value)) for scope, key, value in self.partition.take_pages(self.partition.today + 1, turn)
         ]
+        waiting = self.partition.waiting.records
+        self._note_turn(is_turn=crossed is not False, waiting=waiting)
         moved = through > self.totals.published_through_page or self.partition.today != self.totals.today
         intraday = self.partition.intraday
         if minute is not None:
             changes.hours = [(scope, (key, value)) for scope, key, value in intraday.take_pages(minute)]
-        if self._is_changed or moved or changes.pages or changes.hours:
+        waits_otherwise = waiting != self.totals.waiting_records
+        if self._is_changed or moved or changes.pages or changes.hours or waits_otherwise:
+            self.totals.waiting_records = waiting
             self.totals.published_through_page = max(self.totals.published_through_page, through)
             self.totals.today = self.partition.today
             self.totals.figures = self.partition.config.figures
@@ -316,6 +333,15 @@ class SourcePartition:
         """Something of the totals that is kept for others has changed: write them with the next transaction."""
         self._is_changed = True
 
+    def _note_turn(self, *, is_turn: bool, waiting: int) -> None:
+        """What the published pages of crossed scopes include by now."""
+        if is_turn:
+            self._at_turns.append(self.totals.watermark_ms)
+        if not waiting:
+            self.totals.crossed_ms = self.totals.watermark_ms
+        elif len(self._at_turns) == SLICES:
+            self.totals.crossed_ms = max(self.totals.crossed_ms, self._at_turns[0])
+
     def _new_report(self, at_ms: int, *, caught_up: bool) -> ClockRecord:
         watermark_ms = self.totals.watermark_ms if self.totals.watermark_ms >= 0 else None
         return ClockRecord(
@@ -325,6 +351,7 @@ class SourcePartition:
             first_date=self.totals.first_day - 1 if self.totals.first_day else None,
             caught_up=caught_up,
             at_ms=at_ms,
+            crossed_ms=max(self.totals.crossed_ms, 0) if self.totals.waiting_records else None,
         )
 
     def _refuse(self, chunk: Chunk, index: int, refusal: Refusal) -> None:

@@ -96,6 +96,8 @@ class Verifier:
         self._wall_ms = wall_ms
         self._cut = Cut(settings, options.source)
         self._tail = Tail(settings.brokers, settings.application_id)
+        self._turns_s = settings.crosses_interval_ms / 1_000
+        """What waits for its turn to be published has had it after so many seconds."""
         self._counted: dict[str, Scope] = {}
         """Scopes in which anything has happened, as of the last full look or the beginning of a round."""
 
@@ -209,7 +211,7 @@ class Verifier:
             if not before:
                 break
             self._told("the system is moving; looking again", look, LOOKS)
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(SETTLE_S + (self._turns_s if look == 1 and self._cut.has_waiting() else 0))
             days = days_of(before.values())
             await self._tail.catch_up(self._cut.apply)
             self._cut.count()
@@ -303,7 +305,7 @@ async def _settle(settings: Settings, tail: Tail, cut: Cut, wait_s: float, told:
         n += new
         now_s = time.monotonic()
         # An empty partition has no committed offset, and one read to its end has nothing under way.
-        if new or any(committed[place] < end for place, end in ends.items()):
+        if new or any(committed[place] < end for place, end in ends.items()) or cut.has_waiting():
             quiet_since = None
         elif quiet_since is None:
             quiet_since = now_s

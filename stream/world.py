@@ -20,6 +20,7 @@ from processors.decode.murmur import partition_of
 from processors.figures import Provenance
 from processors.intraday.minutes import IntradayConfig
 from processors.partition import CoreConfig, Partition, ring_days
+from processors.waiting import SLICES
 from schemas import metrics as m
 from schemas.control import ShopRecord, decode_clock, decode_shop
 from schemas.durable import (
@@ -53,13 +54,14 @@ from schemas.topics import (
     SHOPS,
     changelog_topic,
 )
-from stream.aggregator import PagePartition
+from stream.aggregator import RECORDS_AT_A_TIME, PagePartition
 from stream.catalogue import CatalogueLog, on_sale_fields
 from stream.clock import SharedClock, latest_day
 from stream.control import ControlRecord
 from stream.guard import TooManyUndecodableError
 from stream.metrics import Metrics
 from stream.minutes import Hour, HourPartition, hour_key, is_history
+from stream.pace import Allowance, Turns
 from stream.promotions import PromotionLog
 from stream.source import Changes, KeptOtherwiseError, MissingRecordsError, SourceOptions, SourcePartition, restated
 from stream.store import Notes
@@ -73,6 +75,8 @@ FOLD_RECORDS = 4_096
 FAR_BEHIND_RECORDS = 20_000
 """A worker that is so far behind in a partition plays hours in seconds: nobody watches its minutes."""
 _SLOWER_MINUTES = 10
+CROSSED_SCOPES_WAITING = 20_000
+"""While so many crossed scopes wait for their figures to be published, no further pages of them are."""
 HEARTBEAT_MS = 1_000
 """An idle partition reports so often that it has no lag (wall clock only)."""
 
@@ -134,8 +138,11 @@ class World:
         self.hours: dict[int, HourPartition] = {}
         self._hours_are_whole: set[int] = set()
         """Partitions of which all pages of hours have been read."""
-        self._hours_taken_ms: dict[int, int] = {}
-        """Partition → when its minutes were published last, by the wall."""
+        self._minutes = Turns(settings.intraday_interval_ms, settings.partitions)
+        self._crosses = Turns(settings.crosses_interval_ms / SLICES, settings.partitions)
+        self._crossed_figures = Allowance(settings.crossed_figures_per_second)
+        self._folded: set[int] = set()
+        """Partitions that have taken in events since their last transaction."""
         self.promotions = PromotionLog(settings.application_id)
         self.items = CatalogueLog(settings.application_id, settings.max_names)
         self._catalogue_at_ms: dict[int, int] = {}
@@ -218,6 +225,7 @@ class World:
         for topic, n in read.accepted().items():
             count(m.EVENTS_ACCEPTED, n, topic=topic)
         if len(decoded):
+            self._folded.add(partition)
             self.clock.note_event(source.totals.watermark_ms)
             count(m.RESTATEMENTS, restated(decoded, self.now_ms()))
         if partition in self._taken_over_at:
@@ -312,7 +320,9 @@ class World:
         self.pages.pop(partition, None)
         self.hours.pop(partition, None)
         self._hours_are_whole.discard(partition)
-        self._hours_taken_ms.pop(partition, None)
+        for paced in (self._minutes, self._crosses, self._crossed_figures):
+            paced.forget(partition)
+        self._folded.discard(partition)
         self._catalogue_at_ms.pop(partition, None)
         if partition == 0:
             self.promotions.refresh()
@@ -347,7 +357,7 @@ class World:
         if source.has_waiting:
             self._fold(partition, source)
         now_ms = self.now_ms()
-        figures = self._collect_figures(partition, now_ms)
+        figures = self._collect_figures(partition, now_ms, self._crossed_at_most(partition))
         if self._collect_whole(partition, now_ms):
             source.note_change()  # only a transaction proves that the partition is still ours
         with_minutes = self._are_minutes_due(partition, now_ms)
@@ -364,13 +374,16 @@ class World:
             caught_up=self._progress.is_caught_up(partition),
             heartbeat_ms=HEARTBEAT_MS if self.clock.is_wall else None,
             minute=now_ms // 60_000 if with_minutes else None,
+            crossed=self._are_crosses_due(partition) if self.config.has_crosses else None,
         )
         records = self._transaction(partition, changes, figures)
         return records + control
 
     async def collect_early(self, partition: int) -> Records:
-        """Figures alone, between two commits: pages that have come need not wait for the partition's own changes."""
-        return self._collect_figures(partition, self.now_ms())
+        """Figures alone, between two commits: pages that have come need not wait for the partition's own changes. What
+        is crossed has waited for longer, and waits for the commit.
+        """
+        return self._collect_figures(partition, self.now_ms(), 0)
 
     async def committed(self, partition: int) -> None:
         """The transaction has committed: tell how long that took, and show what it says."""
@@ -395,7 +408,7 @@ class World:
         if notes:
             self._store.show(partition, notes)
 
-    def _collect_figures(self, partition: int, now_ms: int) -> list[Bulk]:
+    def _collect_figures(self, partition: int, now_ms: int, crossed_at_most: int) -> list[Bulk]:
         """Figures that have changed, and what the partition's next owner has to know of them."""
         pages = self._pages_of(partition)
         notes = self._unshown.setdefault(partition, Notes())
@@ -403,7 +416,8 @@ class World:
         told: list[Pair] = []
         restated: list[Pair] = []
         before = pages.published_before
-        for change in pages.collect(now_ms, self._provenance(now_ms)):
+        provenance, of_crossed = self._provenance(now_ms), self._provenance(now_ms, crossed=True)
+        for change in pages.collect(now_ms, provenance, of_crossed, crossed_at_most=crossed_at_most):
             today = date_of(change.day).isoformat()
             for key, record in change.figures:
                 value = record.encode() if record is not None else None
@@ -436,7 +450,8 @@ class World:
         if now_ms <= 0:
             return False
         notes, n = self._unshown.setdefault(partition, Notes()), 0
-        for whole in self._pages_of(partition).collect_whole(self._provenance(now_ms)):
+        provenance, of_crossed = self._provenance(now_ms), self._provenance(now_ms, crossed=True)
+        for whole in self._pages_of(partition).collect_whole(provenance, of_crossed):
             fields = {live_field(record.window_days, record.currency): record.encode() for record in whole.newest}
             notes.replace(live_key(whole.scope), fields)
             notes.replace(pages_key(whole.scope), {str(number): page for number, page in whole.pages})
@@ -495,15 +510,21 @@ class World:
         """
         if not self.config.intraday.scopes or now_ms <= 0:
             return False
-        wall_ms, interval_ms = self._wall_ms(), self._settings.intraday_interval_ms
-        if not self._progress.is_within(partition, FAR_BEHIND_RECORDS):
-            interval_ms *= _SLOWER_MINUTES
-        turn_ms = interval_ms * partition // self._settings.partitions
-        last_ms = self._hours_taken_ms.setdefault(partition, wall_ms - interval_ms + turn_ms)
-        is_due = not 0 <= wall_ms - last_ms < interval_ms
-        if is_due:
-            self._hours_taken_ms[partition] = wall_ms
-        return is_due
+        is_far_behind = not self._progress.is_within(partition, FAR_BEHIND_RECORDS)
+        return self._minutes.is_due(partition, self._wall_ms(), slower=_SLOWER_MINUTES if is_far_behind else 1)
+
+    def _are_crosses_due(self, partition: int) -> bool:
+        """Whether it is the turn of the next slice of crossed scopes: not while figures of earlier ones still wait."""
+        waiting = sum(pages.aggregate.count_changed(crossed=True) for pages in self.pages.values())
+        return waiting < CROSSED_SCOPES_WAITING and self._crosses.is_due(partition, self._wall_ms())
+
+    def _crossed_at_most(self, partition: int) -> int:
+        """How many figures of crossed scopes go out now: live events come first."""
+        allowed = self._crossed_figures.take(partition, self._wall_ms(), partitions=max(len(self.pages), 1))
+        if partition not in self._folded:
+            return RECORDS_AT_A_TIME
+        self._folded.discard(partition)
+        return allowed
 
     def _collect_hours(self, partition: int, now_ms: int) -> tuple[Bulk, bool]:
         """Hours that have changed: all of them for the store, those of shops and the market for the topic.
@@ -573,8 +594,8 @@ class World:
             )
         return self.pages[partition]
 
-    def _provenance(self, now_ms: int) -> Provenance:
-        first, complete_ms = self.clock.first_date(), self.clock.complete_through_ms()
+    def _provenance(self, now_ms: int, *, crossed: bool = False) -> Provenance:
+        first, complete_ms = self.clock.first_date(), self.clock.complete_through_ms(crossed=crossed)
         return Provenance(
             date_of(first + 1).isoformat() if first is not None else None,
             instant(complete_ms) if complete_ms else None,

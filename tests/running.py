@@ -48,6 +48,7 @@ class System:
     def __init__(self, folder, *, clock="event", **settings):
         self.stack = LocalStack(folder)
         given = {"SMART_CLOCK": clock, "SMART_PARTITIONS": str(PARTITIONS), "SMART_LOG_FORMAT": "console"}
+        given["SMART_CROSSES_INTERVAL_MS"] = "1000"  # tests wait for the figures of crossed scopes
         self.given = given | {f"SMART_{name.upper()}": str(value) for name, value in settings.items()}
 
     def __enter__(self):

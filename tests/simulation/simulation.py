@@ -54,6 +54,7 @@ def settings_of(shape):
             intraday_max_rows=256,
             intraday_interval_ms=300,
             catalogue_interval_ms=300,
+            crosses_interval_ms=4_000,
         )
         config = replace(core_config(settings), ring_days=512)
         _SETTINGS[key] = settings, config, source_options(settings)
@@ -463,7 +464,9 @@ class Simulation:
             now_ms = self._greatest_ms() if self.shape.clock == "event" else 0
             if any(pages._now_ms < now_ms for pages in process.world.pages.values() if now_ms):
                 return False  # the newest date has not come everywhere
-            if any(pages._undated or pages.aggregate.changed() for pages in process.world.pages.values()):
+            if any(pages._undated or pages.has_changes for pages in process.world.pages.values()):
+                return False
+            if any(source.partition.waiting.records for source in process.world.sources.values()):
                 return False
             if not process.world._store.check() or any(pages._unrefreshed for pages in process.world.pages.values()):
                 return False
