@@ -10,7 +10,6 @@ between the two, by whichever way, is published then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -310,11 +309,11 @@ class Aggregate:
             for i, lane in enumerate(money, 1)
         )
 
-    def changed(self, at_most: int, *, crossed: bool) -> list[str]:
-        """So many scopes with figures that may have changed since they were taken, those that have waited longest
-        first: shops and the market, or what is crossed.
+    def changed(self, *, crossed: bool) -> list[str]:
+        """Scopes with figures that may have changed since they were taken, those that have waited longest first: shops
+        and the market, or what is crossed.
         """
-        return list(islice(self._changed[crossed], at_most))
+        return list(self._changed[crossed])
 
     def count_changed(self, *, crossed: bool) -> int:
         """How many scopes `changed` tells."""

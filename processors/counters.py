@@ -443,16 +443,17 @@ def take_dirty(
     told = 0
     ring = np.int64(c.table.shape[1] - 1)
     first = c.control[_FLOOR] >> PAGE_SHIFT
-    nobody_waits = False
-    for i in range(c.control[_DIRTY]):
-        # What the floor has moved is one change of many pages: half of it must not be seen.
-        nobody_waits |= np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK)) < first
+    nobody_waits = turn.kinds == 0
+    if not nobody_waits:
+        for i in range(c.control[_DIRTY]):
+            # What the floor has moved is one change of many pages: half of it must not be seen.
+            nobody_waits |= np.int64(np.int32(c.dirty_pages[i] & KEY_VALUE_MASK)) < first
     for i in range(c.control[_DIRTY]):
         entry = c.dirty_pages[i]
         scope = entry >> 32
         page = np.int64(np.int32(entry & KEY_VALUE_MASK))
         kind = c.rows.key[scope] >> KIND_SHIFT
-        waits = (turn.kinds >> kind) & 1 != 0 and scope % turn.slices != turn.number and not nobody_waits
+        waits = not nobody_waits and (turn.kinds >> kind) & 1 != 0 and scope % turn.slices != turn.number
         if page > through_page or waits:
             c.dirty_pages[kept] = entry
             kept += 1

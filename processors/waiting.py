@@ -29,8 +29,8 @@ class WaitingPages:
     """What is known of them in one partition, besides the counters themselves."""
 
     def __init__(self) -> None:
-        self._slice = 0
         self._turns = 0
+        """Turns that slices have had, one after the other."""
         self._told: deque[tuple[int, int]] = deque()
         """(number, turn before which it was written) of each record, the oldest first."""
         self._next = 0
@@ -46,9 +46,8 @@ class WaitingPages:
         """Whose turn it is among the crossed scopes."""
         if not is_due:
             return Turn(CROSSED_KINDS, SLICES, -1)
-        self._slice = (self._slice + 1) % SLICES
         self._turns += 1
-        return Turn(CROSSED_KINDS, SLICES, self._slice)
+        return Turn(CROSSED_KINDS, SLICES, self._turns % SLICES)
 
     def note(self, keys: NDArray[np.int64], pages: NDArray[np.int64]) -> None:
         """Pages [n] of rows with these keys [n] wait from now on. Call it after each take, also with none."""

@@ -107,10 +107,10 @@ class PagePartition:
             self._settle()
 
     def collect(
-        self, now_ms: int, provenance: Provenance, of_crossed: Provenance, *, crossed_at_most: int
+        self, now_ms: int, provenances: tuple[Provenance, Provenance], *, crossed_at_most: int
     ) -> Iterator[Published]:
         """What has changed, at most about `RECORDS_AT_A_TIME` records a call: of shops and the market first, then at
-        most about so many of what is crossed.
+        most about so many of what is crossed. provenances: of the former, and of the latter.
         """
         if self._former is not None or now_ms <= 0:
             return
@@ -118,13 +118,13 @@ class PagePartition:
         waits = bool(self._undated)
         for crossed, at_most in ((False, RECORDS_AT_A_TIME), (True, crossed_at_most)):
             n = 0
-            for scope in self.aggregate.changed(at_most + 1, crossed=crossed):
+            for scope in self.aggregate.changed(crossed=crossed):
                 if n >= at_most:
                     return
                 if not self.aggregate.is_consistent(scope, self._dated[scope]):
                     waits = True  # for the rest of its pages
                 elif self._dated[scope]:
-                    published = self._publish(scope, now_ms, of_crossed if crossed else provenance)
+                    published = self._publish(scope, now_ms, provenances[crossed])
                     n += len(published.figures)
                     yield published
         if not waits:
@@ -140,18 +140,12 @@ class PagePartition:
         self._told_dates[scope] = dates
         return Published(scope, figures, list(self.aggregate.take_pages(scope)), day, dates[0], has_new_dates, restated)
 
-    @property
-    def has_changes(self) -> bool:
-        """Whether figures may have changed that have not been published."""
-        return any(self.aggregate.count_changed(crossed=crossed) for crossed in (False, True))
-
-    def collect_whole(self, provenance: Provenance, of_crossed: Provenance) -> Iterator[Whole]:
+    def collect_whole(self, provenances: tuple[Provenance, Provenance]) -> Iterator[Whole]:
         """Scopes that the store has not been given yet, at most `REFRESHED_AT_A_TIME` a call."""
         dated = (scope for scope in self._unrefreshed if self._dated[scope])
         for scope in list(itertools.islice(dated, REFRESHED_AT_A_TIME)):
             del self._unrefreshed[scope]
-            known = of_crossed if is_crossed(scope) else provenance
-            newest = list(self.aggregate.newest(scope, self._dated[scope], known))
+            newest = list(self.aggregate.newest(scope, self._dated[scope], provenances[is_crossed(scope)]))
             yield Whole(scope, newest, list(self.aggregate.pages(scope)), self.restatements.kept(scope))
 
     def refresh(self) -> None:

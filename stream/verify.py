@@ -96,8 +96,6 @@ class Verifier:
         self._wall_ms = wall_ms
         self._cut = Cut(settings, options.source)
         self._tail = Tail(settings.brokers, settings.application_id)
-        self._turns_s = settings.crosses_interval_ms / 1_000
-        """What waits for its turn to be published has had it after so many seconds."""
         self._counted: dict[str, Scope] = {}
         """Scopes in which anything has happened, as of the last full look or the beginning of a round."""
 
@@ -211,7 +209,8 @@ class Verifier:
             if not before:
                 break
             self._told("the system is moving; looking again", look, LOOKS)
-            await asyncio.sleep(SETTLE_S + (self._turns_s if look == 1 and self._cut.has_waiting() else 0))
+            has_waiting = look == 1 and self._cut.has_waiting()  # by the next look it has had its turn
+            await asyncio.sleep(SETTLE_S + (self.settings.crosses_interval_ms / 1_000 if has_waiting else 0))
             days = days_of(before.values())
             await self._tail.catch_up(self._cut.apply)
             self._cut.count()

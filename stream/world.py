@@ -416,8 +416,7 @@ class World:
         told: list[Pair] = []
         restated: list[Pair] = []
         before = pages.published_before
-        provenance, of_crossed = self._provenance(now_ms), self._provenance(now_ms, crossed=True)
-        for change in pages.collect(now_ms, provenance, of_crossed, crossed_at_most=crossed_at_most):
+        for change in pages.collect(now_ms, self._provenances(now_ms), crossed_at_most=crossed_at_most):
             today = date_of(change.day).isoformat()
             for key, record in change.figures:
                 value = record.encode() if record is not None else None
@@ -450,8 +449,7 @@ class World:
         if now_ms <= 0:
             return False
         notes, n = self._unshown.setdefault(partition, Notes()), 0
-        provenance, of_crossed = self._provenance(now_ms), self._provenance(now_ms, crossed=True)
-        for whole in self._pages_of(partition).collect_whole(provenance, of_crossed):
+        for whole in self._pages_of(partition).collect_whole(self._provenances(now_ms)):
             fields = {live_field(record.window_days, record.currency): record.encode() for record in whole.newest}
             notes.replace(live_key(whole.scope), fields)
             notes.replace(pages_key(whole.scope), {str(number): page for number, page in whole.pages})
@@ -594,13 +592,17 @@ class World:
             )
         return self.pages[partition]
 
-    def _provenance(self, now_ms: int, *, crossed: bool = False) -> Provenance:
-        first, complete_ms = self.clock.first_date(), self.clock.complete_through_ms(crossed=crossed)
-        return Provenance(
+    def _provenances(self, now_ms: int) -> tuple[Provenance, Provenance]:
+        """Of figures of shops and the market, and of what is crossed."""
+        first = self.clock.first_date()
+        plain = Provenance(
             date_of(first + 1).isoformat() if first is not None else None,
-            instant(complete_ms) if complete_ms else None,
-            instant(now_ms) if now_ms else None,
+            _instant(self.clock.complete_through_ms()),
+            _instant(now_ms),
         )
+        if not self.config.has_crosses:
+            return plain, plain
+        return plain, plain._replace(complete_through=_instant(self.clock.complete_through_ms(crossed=True)))
 
     def _today(self) -> int:
         now_ms = self.now_ms()
@@ -672,3 +674,7 @@ def instant(ms: int) -> str:
     """
     text = dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def _instant(ms: int | None) -> str | None:
+    return instant(ms) if ms else None

@@ -86,6 +86,13 @@ def oracle_of(values, zones=ZONES, profiles=(), items=()):
     return Oracle(values, zones=zones, profiles=newest_profiles(profiles), listed=newest_listings(items))
 
 
+def newest(records, into):
+    """Compaction: the newest value of each key, the order of first writing kept."""
+    for key, value in records:
+        into[key] = value
+    return into
+
+
 def newest_listings(records):
     """Item → the date of its listing, by the newest record. No two of one instant say different things."""
     newest = {}

@@ -17,6 +17,7 @@ from tests.core import (
     differences,
     fold_into,
     folded,
+    newest,
     oracle_of,
     reloaded,
     today_of,
@@ -46,13 +47,6 @@ def wrong_answers(partition, oracle, seed, n, kinds=KINDS):
     return [
         text for scope, at in asked(oracle, seed, n, kinds) for text in differences(partition, oracle, scope, at, at)
     ]
-
-
-def newest(records, into):
-    """Compaction: the newest value of each key, the order of first writing kept."""
-    for key, value in records:
-        into[key] = value
-    return into
 
 
 @exact

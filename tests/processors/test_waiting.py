@@ -9,21 +9,16 @@ from processors.pages import page_of
 from processors.waiting import SLICES
 from schemas.durable import WAITING_PREFIX
 from schemas.scopes import is_crossed
-from tests.core import fold_into, folded, oracle_of, reloaded, today_of
+from tests.core import fold_into, folded, newest, oracle_of, reloaded, today_of
 from tests.streams import cut, delivered, seeded_stream
 
 
-def put(records, into):
-    """Keep the newest value of each key."""
-    for *_, key, value in records:
-        into.pop(key, None)
-        if value is not None:
-            into[key] = value
-    return into
+def keep_pages(pages, into):
+    return newest(((key, page) for _, key, page in pages), into)
 
 
 def whole_pages(batches, today):
-    return put(folded(batches, today).take_pages(day_of(today) + 1), {})
+    return keep_pages(folded(batches, today).take_pages(day_of(today) + 1), {})
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -35,17 +30,17 @@ def test_what_waits_is_published_by_whoever_owns_the_partition_then(seed):
     for batch in batches:
         fold_into(partition, batch)
         is_due = rng.random() < 0.5
-        put(partition.take_pages(day_of(today) + 1, partition.waiting.turn(is_due=is_due)), published)
-        put(partition.take_records(), changelog)
+        keep_pages(partition.take_pages(day_of(today) + 1, partition.waiting.turn(is_due=is_due)), published)
+        newest(partition.take_records(), changelog)
         if rng.random() < 0.2:  # a takeover
             partition = reloaded(changelog, today)
             partition.forget_pages(page_of(day_of(today) + 1))
     assert partition.waiting.records
     for _ in range(SLICES + 1):
-        put(partition.take_pages(day_of(today) + 1, partition.waiting.turn(is_due=True)), published)
-        put(partition.take_records(), changelog)
+        keep_pages(partition.take_pages(day_of(today) + 1, partition.waiting.turn(is_due=True)), published)
+        newest(partition.take_records(), changelog)
     assert not partition.waiting.records
-    assert not [key for key in changelog if key[:1] == WAITING_PREFIX]
+    assert not [key for key, value in changelog.items() if key[:1] == WAITING_PREFIX and value is not None]
     wanted = whole_pages(batches, today)
     assert {key: page for key, page in published.items() if page} == {key: page for key, page in wanted.items() if page}
 

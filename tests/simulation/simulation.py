@@ -464,7 +464,10 @@ class Simulation:
             now_ms = self._greatest_ms() if self.shape.clock == "event" else 0
             if any(pages._now_ms < now_ms for pages in process.world.pages.values() if now_ms):
                 return False  # the newest date has not come everywhere
-            if any(pages._undated or pages.has_changes for pages in process.world.pages.values()):
+            if any(pages._undated for pages in process.world.pages.values()):
+                return False
+            aggregates = [pages.aggregate for pages in process.world.pages.values()]
+            if any(one.changed(crossed=crossed) for one in aggregates for crossed in (False, True)):
                 return False
             if any(source.partition.waiting.records for source in process.world.sources.values()):
                 return False
