@@ -221,7 +221,8 @@ class Intraday:
         if counts.control[ROWS] > 1:
             for hour in range(max(state.through_hour + 1, self._first_hour), through + 1):
                 reach_hour(counts, hour)
-        state.through_hour = max(state.through_hour, through)
+        # Clocks of a takeover may stand earlier than the former owner's: hours that were reached once are reached.
+        state.through_hour = through = max(state.through_hour, through)
         state.floor_minute = int(counts.control[FLOOR])
         state.pending_hour = NOTHING_PENDING
         dirty = counts.dirty[: int(counts.control[DIRTY])]
