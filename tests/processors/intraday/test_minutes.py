@@ -208,6 +208,22 @@ def test_a_recovered_partition_publishes_nothing_anew_and_goes_on(values, seed):
     assert {key: world.topic[key] for key in before if before[key]} == {k: v for k, v in before.items() if v}
 
 
+def test_hours_are_published_by_an_owner_whose_clock_is_behind_the_former_ones():
+    """After a takeover not all partitions have been read: their clock is behind. What comes then is in later hours."""
+    early, late = view("u1", at_ms=START * 60_000), view("u2", at_ms=(START + 30) * 60_000)
+    world = World(core())
+    world.fold([encode(early)])
+    world.minute = START + 3 * 60
+    world.commit(with_pages=True)
+    world.start()
+    world.minute = START + 30
+    world.fold([encode(late)])
+    world.commit(with_pages=True)
+    world.minute = START + 3 * 60
+    world.commit(with_pages=True)
+    assert differences(world, [encode(early), encode(late)]) == []
+
+
 def test_partitions_add_up():
     """A page of two partitions' users is the sum of their pages, and reads as one partition's would."""
     values = [encode(view(f"u{n}", at_ms=(START + n % 7) * 60_000)) for n in range(20)]
