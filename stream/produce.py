@@ -28,6 +28,8 @@ _REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 _KEYS_REMEMBERED: Final = 1 << 18
 _METADATA_SECONDS_MAX: Final = 5.0
+_AWAY_SECONDS_MAX: Final = 60.0
+"""So long a broker may be away while partitions of a topic are asked for."""
 
 
 class ProduceError(SmartError):
@@ -165,10 +167,17 @@ class BulkProducer:
         self._first_error = self._first_error or error
 
     async def _count_partitions(self, topic: str) -> int:
-        try:
-            async with asyncio.timeout(_METADATA_SECONDS_MAX):
-                return len(await self._producer.partitions_for(topic))
-        except (TimeoutError, UnknownTopicOrPartitionError) as error:
-            raise ProduceError(
-                f"topic {topic} does not exist at {self._brokers}; create the topics with 'smart topics create'"
-            ) from error
+        """A broker that is away for a moment is waited for: only one that answers can say that a topic is not there."""
+        client, deadline = self._producer.client, time.monotonic() + _AWAY_SECONDS_MAX
+        while True:
+            try:
+                async with asyncio.timeout(_METADATA_SECONDS_MAX):
+                    return len(await self._producer.partitions_for(topic))
+            except (TimeoutError, UnknownTopicOrPartitionError) as error:
+                answers = await client.force_metadata_update()
+                if answers and topic not in client.cluster.topics():
+                    raise ProduceError(
+                        f"topic {topic} does not exist at {self._brokers}; create the topics with 'smart topics create'"
+                    ) from error
+                if not answers and time.monotonic() > deadline:
+                    raise ProduceError(f"no Kafka broker has answered at {self._brokers} for a minute") from error

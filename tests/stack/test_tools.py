@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.decode.murmur import partition_of
 from schemas.refusals import Code, Refusal, dead_letter_headers
 from schemas.topics import EVENT_TOPICS, TOPIC_OF_ACTION
-from stream.local.stack import LocalStack
+from stream.local.stack import BROKER, LocalStack
 from stream.produce import BulkProducer, ProduceError
 from stream.simulate.benchmark import Shape, batches
 
@@ -131,6 +131,23 @@ def test_a_topic_that_does_not_exist_is_told(own_stack):
 
     with pytest.raises(ProduceError, match=r"topic no\.such\.topic does not exist"):
         asyncio.run(produced())
+
+
+def test_a_broker_that_is_away_for_a_moment_is_waited_for(own_stack):
+    """A topic that is asked for first while the broker is away is not one that does not exist."""
+
+    async def produced():
+        async with BulkProducer(own_stack.bootstrap_servers) as producer:
+            own_stack.pause(BROKER)
+            sent = asyncio.create_task(producer.send("events.cart", [b"away"], [b'{"event_id":"away"}']))
+            await asyncio.sleep(7)
+            assert not sent.done()
+            own_stack.resume(BROKER)
+            await sent
+            await producer.flush()
+
+    asyncio.run(produced())
+    assert [record.key for record in read(own_stack, "events.cart")].count(b"away") == 1
 
 
 def test_a_file_is_replayed_at_its_speed(own_stack, smart, tmp_path):

@@ -32,6 +32,7 @@ def system(tmp_path_factory):
         running.tell_shops(ZONES)
         running.add_workers(1)
         running.produce(delivered(seeded_stream(31, 800, users=60, shops=3), 5))
+        running.verify()  # comes to rest
         yield running
 
 
